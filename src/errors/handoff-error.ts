@@ -7,9 +7,6 @@ export interface ErrorText {
   readonly todo: string
 }
 
-/** A family of errors: one builder per code. Each folder of `src/` keeps its own table in `src/errors/`. */
-export type ErrorTable = Readonly<Record<`ERR_HANDOFF_${string}`, (...args: never[]) => ErrorText>>
-
 export class HandoffError extends Error {
   override readonly name = 'HandoffError'
   readonly happened: string
@@ -29,16 +26,23 @@ export class HandoffError extends Error {
 }
 
 /** Binds a table to a thrower-friendly factory: `wireError('ERR_HANDOFF_PEER_…', [args], cause)`. */
-export function errorFactory<T extends ErrorTable>(table: T) {
-  return <C extends keyof T & string>(code: C, args: Parameters<T[C]>, cause?: unknown): HandoffError => {
-    const build = table[code] as unknown as (...a: Parameters<T[C]>) => ErrorText
+export function errorFactory<T extends object>(
+  table: T & { readonly [C in keyof T]: (...args: never[]) => ErrorText },
+) {
+  return <C extends keyof T & string>(code: C, args: BuilderArgs<T[C]>, cause?: unknown): HandoffError => {
+    const build = table[code] as (...a: BuilderArgs<T[C]>) => ErrorText
     return new HandoffError(code, build(...args), cause)
   }
 }
 
+type BuilderArgs<F> = F extends (...args: infer A) => ErrorText ? A : never
+
 /** True for our own errors, also from another copy of the package. */
 export function isHandoffError(error: unknown, code?: string): error is HandoffError {
   return (
-    error instanceof Error && error.name === 'HandoffError' && 'code' in error && (code === undefined || error.code === code)
+    error instanceof Error &&
+    error.name === 'HandoffError' &&
+    'code' in error &&
+    (code === undefined || error.code === code)
   )
 }
