@@ -1,0 +1,119 @@
+/** What the supervisor's door takes and tells. Shared by the supervisor, its trigger socket, its config and the CLI. */
+import type { Logger } from 'pino'
+import type { Policy } from '../../machines/handoff/policy.js'
+
+/** One listener that S binds, holds and passes on. */
+export interface ListenerSpec {
+  /** Unique, without ':' (names travel in `LISTEN_FDNAMES`, joined by colons). */
+  readonly name: string
+  /** `host:port`, `[v6]:port`, or `unix:/absolute/path`. Port 0 lets the kernel choose once, at the first bind. */
+  readonly addr: string
+  /** Accept queue, connections. Default 4096: what arrives during a swap waits here. Capped by `net.core.somaxconn`. */
+  readonly backlog?: number
+}
+
+export interface SupervisorOptions {
+  /** Where the incumbent answers. Absolute path. */
+  readonly controlSocket: string
+  /** An executable, a script with a shebang, or a name on PATH (no '/'). Looked up anew at each start. */
+  readonly binary: string
+  readonly args: readonly string[]
+  /** Added to the supervisor's own environment, in order; a later pair wins. */
+  readonly env: readonly (readonly [name: string, value: string])[]
+  readonly listeners: readonly ListenerSpec[]
+  /** Journal file. Without it a restarted supervisor knows only what the kernel can tell. */
+  readonly journal?: string
+  /** Limits; what is absent keeps its default. */
+  readonly policy: Partial<Policy>
+  /** Uids besides our own and root that may talk to our sockets. */
+  readonly allowedUids: readonly number[]
+  /** Binaries besides `binary` that a trigger may name. */
+  readonly allowedBinaries: readonly string[]
+  /** Working directory of the primitives. Default: the supervisor's own. */
+  readonly cwd?: string
+  readonly log: Logger
+}
+
+/** A living primitive. */
+export interface ProcessFacts {
+  readonly pid: number
+  readonly buildId: string
+}
+
+export interface IncumbentFacts extends ProcessFacts {
+  /** 1 for the first primitive this supervisor knew, one more with each that came to serve. */
+  readonly generation: number
+  /** ISO 8601, when it began to serve as far as this supervisor knows. */
+  readonly since: string
+}
+
+/** Committed: the successor serves. Rolled back: the incumbent serves. Otherwise nobody does (INV-12). */
+export type SwapResult = 'committed' | 'rolledBack' | 'nobodyServes'
+
+export interface SwapOutcome {
+  readonly handoffId: string
+  readonly result: SwapResult
+  /** `ERR_HANDOFF_…`, null when committed. */
+  readonly code: string | null
+  /** One sentence, null when committed. */
+  readonly reason: string | null
+  readonly phases: readonly { readonly name: string; readonly ms: number }[]
+  readonly totalMs: number
+  /** Who serves now. */
+  readonly incumbent: ProcessFacts | null
+  /** Who served before. */
+  readonly previous: ProcessFacts | null
+}
+
+/** A swap under way. */
+export interface SwapProgress {
+  readonly handoffId: string
+  readonly phase: string
+  /** Since the swap began, ms. */
+  readonly elapsedMs: number
+  /** The whole swap's deadline, ms. */
+  readonly budgetMs: number
+}
+
+export interface ListenerStatus {
+  readonly name: string
+  readonly address: string
+  /** Connections waiting in the accept queue; null where the kernel does not tell. */
+  readonly queued: number | null
+  readonly backlog: number
+}
+
+export interface SupervisorStatus {
+  readonly state: string
+  readonly pid: number
+  /** ISO 8601, when this supervisor started. */
+  readonly since: string
+  readonly incumbent: IncumbentFacts | null
+  readonly swap: SwapProgress | null
+  readonly lastSwap: SwapOutcome | null
+  readonly listeners: readonly ListenerStatus[]
+  /** How often a primitive was started again after it died outside a swap. */
+  readonly restarts: number
+}
+
+export interface SwapSpec {
+  readonly binary?: string
+  readonly args?: readonly string[]
+  /** A canonical UUID; a fresh one without. */
+  readonly handoffId?: string
+}
+
+export interface Supervisor {
+  /** Adopts a living primitive or starts one. Resolves once somebody serves. */
+  start(): Promise<void>
+  /**
+   * Replaces the primitive. Resolves with the truth about how it ended, also when it was rolled back.
+   * @throws HandoffError when it could not begin, e.g. because another swap is under way.
+   */
+  swap(spec?: SwapSpec): Promise<SwapOutcome>
+  status(): SupervisorStatus
+  /** Orderly stop: SIGTERM to the primitive, grace, SIGKILL; then everything is closed. */
+  stop(): Promise<void>
+  /** Called on every change of the status. @returns the way out. */
+  subscribe(listener: (status: SupervisorStatus) => void): () => void
+}
