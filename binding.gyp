@@ -1,0 +1,21 @@
+{
+  "targets": [
+    {
+      "target_name": "handoff_native",
+      "sources": [
+        "native/binding.c",
+        "native/heartbeat.c",
+        "native/napi_util.c",
+        "native/poll.c",
+        "native/sys.c",
+        "native/writer.c"
+      ],
+      "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
+      "cflags": ["-std=gnu11", "-Wall", "-Wextra", "-fvisibility=hidden"],
+      "xcode_settings": {
+        "OTHER_CFLAGS": ["-std=gnu11", "-Wall", "-Wextra", "-fvisibility=hidden"],
+        "MACOSX_DEPLOYMENT_TARGET": "11.0"
+      }
+    }
+  ]
+}

@@ -1,0 +1,133 @@
+/** Loads the addon and gives it types. Everything else in src/os reaches the kernel through `native`. */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { osError } from '../errors/os.js'
+
+export type SocketName =
+  | { readonly family: 'IPv4' | 'IPv6'; readonly address: string; readonly port: number }
+  | { readonly family: 'unix'; readonly path: string }
+  | { readonly family: 'other' }
+
+export interface Received {
+  readonly count: number
+  readonly fds: number[]
+  readonly truncated: boolean
+}
+
+/** Readiness of one fd on the event loop. `failed`: an error is pending on the fd and the watcher has stopped itself. */
+export interface Poll {
+  start(events: number): void
+  stop(): void
+  ref(): void
+  unref(): void
+  /** The fd may be closed as soon as this returns. */
+  close(): void
+}
+
+/** Frames and heartbeats on one stream socket under one lock. Borrows the fd. */
+export interface Writer {
+  /** @returns bytes that the kernel has not taken yet. @throws errno exception when the peer is gone */
+  write(bytes: Uint8Array): number
+  flush(): number
+  startBeating(frame: Uint8Array, tsOffset: number, tsBytes: number, periodMs: number): void
+  stopBeating(): void
+  look(): { pending: number; beats: number; skipped: number; errno: number }
+  close(): void
+}
+
+type Constant =
+  | 'AF_UNIX'
+  | 'AF_INET'
+  | 'AF_INET6'
+  | 'SOCK_STREAM'
+  | 'SOCK_DGRAM'
+  | 'SOCK_SEQPACKET'
+  | 'SOL_SOCKET'
+  | 'SO_REUSEADDR'
+  | 'SO_REUSEPORT'
+  | 'SO_TYPE'
+  | 'SO_ACCEPTCONN'
+  | 'SO_ERROR'
+  | 'SO_SNDBUF'
+  | 'SO_RCVBUF'
+  | 'IPPROTO_IPV6'
+  | 'IPV6_V6ONLY'
+  | 'LOCK_SH'
+  | 'LOCK_EX'
+  | 'LOCK_NB'
+  | 'LOCK_UN'
+  | 'SHUT_RD'
+  | 'SHUT_WR'
+  | 'SHUT_RDWR'
+  | 'POLL_READABLE'
+  | 'POLL_WRITABLE'
+  | 'POLL_DISCONNECT'
+  | 'MAX_FDS'
+  | 'SUN_PATH_BYTES'
+
+/** Every function is one system call and throws Node's errno exception: `{ code, errno, syscall }`. */
+export interface Native {
+  readonly constants: { readonly [C in Constant]: number }
+  /** Close-on-exec and non-blocking. */
+  socket(domain: number, type: number): number
+  /** Close-on-exec and blocking: one end usually goes to another program, which may expect that. */
+  socketpair(type: number): [number, number]
+  bindInet(fd: number, host: string, port: number): void
+  bindUnix(fd: number, path: string): void
+  listen(fd: number, backlog: number): void
+  connectUnix(fd: number, path: string): void
+  /** Close-on-exec and non-blocking. */
+  accept(fd: number): number
+  getsockname(fd: number): SocketName
+  getpeername(fd: number): SocketName
+  setsockopt(fd: number, level: number, name: number, value: number): void
+  getsockopt(fd: number, level: number, name: number): number
+  shutdown(fd: number, how: number): void
+  dup(fd: number, lowest: number): number
+  close(fd: number): void
+  getCloseOnExec(fd: number): boolean
+  setCloseOnExec(fd: number, on: number): void
+  getNonBlocking(fd: number): boolean
+  setNonBlocking(fd: number, on: number): void
+  flock(fd: number, operation: number): void
+  pendingBytes(fd: number): number
+  send(fd: number, bytes: Uint8Array): number
+  recv(fd: number, into: Uint8Array): number
+  /** A leading NUL in `path` means the abstract namespace. */
+  sendtoUnix(fd: number, bytes: Uint8Array, path: string): number
+  sendmsg(fd: number, bytes: Uint8Array, fds: readonly number[]): number
+  recvmsg(fd: number, into: Uint8Array, maxFds: number): Received
+  peerCredentials(fd: number): { pid: number; uid: number; gid: number }
+  peerPidfd(fd: number): number
+  tcpQueue(fd: number): { queued: number; backlog: number }
+  limitNofile(): { soft: number; hard: number }
+  pidfdOpen(pid: number): number
+  pidfdGetfd(pidfd: number, fd: number): number
+  pidfdSendSignal(pidfd: number, signal: number): void
+  /** _exit(2): no handler runs, no buffer is flushed. */
+  exit(code: number): never
+  readonly Poll: new (fd: number, onEvent: (events: number, failed: boolean) => void) => Poll
+  readonly Writer: new (fd: number) => Writer
+}
+
+/** The package root is where binding.gyp lies: two levels above src/os, three above dist/src/os. */
+function packageRoot(): string {
+  const start = dirname(fileURLToPath(import.meta.url))
+  for (let dir = start; dirname(dir) !== dir; dir = dirname(dir)) {
+    if (existsSync(join(dir, 'binding.gyp'))) return dir
+  }
+  return start
+}
+
+function load(): Native {
+  const path = join(packageRoot(), 'build', 'Release', 'handoff_native.node')
+  try {
+    return createRequire(import.meta.url)(path) as Native
+  } catch (error) {
+    throw osError('ERR_HANDOFF_NATIVE_MISSING', [path], error)
+  }
+}
+
+export const native: Native = load()
