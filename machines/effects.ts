@@ -4,7 +4,7 @@
  * A no-op default would let a forgotten `provide()` ship. These are loud: an unbound action throws as soon as an
  * actor runs it, an unbound actor rejects. `transition()` runs neither, so exploration needs no binding.
  */
-import { fromPromise } from 'xstate'
+import { fromPromise, type PromiseActorLogic } from 'xstate'
 
 /** Thrown by anything a door forgot to bind. A fault of our own code, never of a user's input. */
 export class UnboundEffectError extends Error {
@@ -15,18 +15,26 @@ export class UnboundEffectError extends Error {
   }
 }
 
-/** Marks an implementation as unbound, so that a test can walk `machine.implementations` and find leftovers. */
-export const UNBOUND: unique symbol = Symbol.for('handoff-machines.unbound')
+const unbound = new WeakMap<object, string>()
+
+/** The name of an implementation that no door has replaced; undefined for a bound one. A test walks every machine. */
+export function unboundName(implementation: unknown): string | undefined {
+  return typeof implementation === 'object' || typeof implementation === 'function'
+    ? unbound.get(implementation as object)
+    : undefined
+}
 
 // XState hands an action its arguments as (args, params); params carry the effect's data, typed per action.
-export function unboundAction<P = undefined>(name: string) {
+export function unboundAction<P = undefined>(name: string): (args: unknown, params: P) => void {
   const action = (_args: unknown, _params: P): void => {
     throw new UnboundEffectError(name)
   }
-  return Object.assign(action, { [UNBOUND]: name })
+  unbound.set(action, name)
+  return action
 }
 
-export function unboundActor<Output, Input = undefined>(name: string) {
+export function unboundActor<Output, Input = undefined>(name: string): PromiseActorLogic<Output, Input> {
   const actor = fromPromise<Output, Input>(() => Promise.reject(new UnboundEffectError(name)))
-  return Object.assign(actor, { [UNBOUND]: name })
+  unbound.set(actor, name)
+  return actor
 }

@@ -1,0 +1,456 @@
+/**
+ * The supervisor (S): holds the listening sockets, starts the daemon, replaces its program, starts it again when it dies.
+ *
+ * It may never: start a primitive without having looked for a living one first (INV-01, decision 9), close a listener
+ * while it lives (INV-04), run two swaps at a time, or leave a process behind that nobody knows (INV-10).
+ * It may itself die at any instant: `recovering` finds what is alive and adopts it, listeners included (INV-07).
+ */
+import { assign, setup } from 'xstate'
+import { unboundAction, unboundActor } from '../effects.js'
+import type { FailureCode } from './failures.js'
+import { type Policy, respawnPauseMs } from './policy.js'
+import { type SwapOutput, swapMachine } from './swap.machine.js'
+
+export interface SupervisorInput {
+  readonly policy: Policy
+}
+
+export interface SupervisorContext {
+  readonly policy: Policy
+  /** The living primitive, or the one being started. */
+  readonly primitivePid: number | null
+  /** Pids that the journal of a dead supervisor names. */
+  readonly journaled: readonly number[]
+  /** Starts in a row that did not last. Bounded by the crash-loop limit. */
+  readonly failures: number
+  /** A swap was asked for while nobody served: its outcome is due when the next start succeeds or fails. */
+  readonly owed: boolean
+  /** A stop was asked for in a moment that must not be left: it follows. */
+  readonly stopOwed: boolean
+  readonly failure: FailureCode | null
+}
+
+export type SupervisorEvents =
+  | { readonly type: 'swap.requested' }
+  /** The primitive ended, outside a swap; inside one the swap hears of it. */
+  | { readonly type: 'primitive.exited'; readonly pid: number }
+  /** SIGTERM or SIGINT, or stop(). A second one ends at once. */
+  | { readonly type: 'operator.stopped' }
+  /** Leave, and let the primitive serve on: the next supervisor adopts it. */
+  | { readonly type: 'operator.left' }
+
+export interface Look {
+  /** The process that answers Hello on the control path. */
+  readonly answeringPid: number | null
+  /** Journaled processes that are still alive. */
+  readonly livingPids: readonly number[]
+}
+
+export const supervisorMachine = setup({
+  types: {
+    context: {} as SupervisorContext,
+    events: {} as SupervisorEvents,
+    input: {} as SupervisorInput,
+    output: {} as { failure: FailureCode | null },
+    tags: {} as 'serving' | 'swapping' | 'starting' | 'degraded' | 'ended',
+  },
+  actors: {
+    /** The journal of a predecessor; a corrupt one is set aside and reads as none (gap-18). */
+    readJournal: unboundActor<{ pids: readonly number[] }>('readJournal'),
+    /** One look: who answers on the control path, which journaled processes live. */
+    lookAround: unboundActor<Look, { pids: readonly number[] }>('lookAround'),
+    /** Get the listeners back from a living primitive; what it does not give is bound. */
+    takeListeners: unboundActor<void, { pid: number }>('takeListeners'),
+    bindListeners: unboundActor<void>('bindListeners'),
+    /** Kill processes that neither serve nor end, and wait for their exit. */
+    fence: unboundActor<void, { pids: readonly number[] }>('fence'),
+    /** `requested`: the build of the swap that is owed; otherwise the last one that served. */
+    startPrimitive: unboundActor<{ pid: number }, { build: 'current' | 'requested' }>('startPrimitive'),
+    confirmServing: unboundActor<void, { pid: number }>('confirmServing'),
+    /** The swap machine; the door binds its effects. */
+    swap: swapMachine,
+  },
+  actions: {
+    /** Notice the exit of a process that is no child of ours. */
+    watchPrimitive: unboundAction<{ pid: number }>('watchPrimitive'),
+    /** Let a committed-away incumbent end: SIGTERM after its grace, then SIGKILL; reaped in any case. */
+    retireIncumbent: unboundAction<{ pid: number }>('retireIncumbent'),
+    signalPrimitive: unboundAction<{ signal: 'SIGTERM' | 'SIGKILL' }>('signalPrimitive'),
+    clearJournal: unboundAction('clearJournal'),
+    /** Settle the promise of the swap that was asked for. */
+    reportOutcome: unboundAction<SwapOutput>('reportOutcome'),
+    /** A swap while one is running, or while there is nothing to swap. */
+    refuseSwap: unboundAction('refuseSwap'),
+    cancelSwap: unboundAction('cancelSwap'),
+    notePids: assign({ journaled: (_, pids: readonly number[]) => pids }),
+    notePrimitive: assign({ primitivePid: (_, pid: number | null) => pid }),
+    noteFailure: assign({ failure: (_, code: FailureCode | null) => code }),
+    noteOwed: assign({ owed: true }),
+    notePaid: assign({ owed: false }),
+    noteStop: assign({ stopOwed: true }),
+    countFailure: assign({
+      failures: ({ context }) => Math.min(context.failures + 1, context.policy.crashLoopLimit),
+    }),
+    clearFailures: assign({ failures: 0, failure: null }),
+  },
+  guards: {
+    isPrimitive: ({ context }, pid: number) => context.primitivePid === pid,
+    isStopOwed: ({ context }) => context.stopOwed,
+    isOwed: ({ context }) => context.owed,
+    isCrashLooping: ({ context }) => context.failures >= context.policy.crashLoopLimit,
+    hasPrimitive: ({ context }) => context.primitivePid !== null,
+  },
+  delays: {
+    settlePollMs: ({ context }) => context.policy.settlePollMs,
+    settleMs: ({ context }) => context.policy.settleMs,
+    openBudgetMs: ({ context }) => context.policy.openBudgetMs,
+    stableMs: ({ context }) => context.policy.stableMs,
+    stopGraceMs: ({ context }) => context.policy.stopGraceMs,
+    respawnPauseMs: ({ context }) => respawnPauseMs(context.policy, context.failures),
+  },
+}).createMachine({
+  id: 'supervisor',
+  context: ({ input }) => ({
+    policy: input.policy,
+    primitivePid: null,
+    journaled: [],
+    failures: 0,
+    owed: false,
+    stopOwed: false,
+    failure: null,
+  }),
+  initial: 'recovering',
+  on: {
+    'swap.requested': { actions: 'refuseSwap' },
+    'primitive.exited': {},
+  },
+  states: {
+    /** Look before binding, look before starting (decision 8). */
+    recovering: {
+      tags: ['starting'],
+      initial: 'readingJournal',
+      on: { 'operator.stopped': 'stopped', 'operator.left': 'stopped' },
+      states: {
+        readingJournal: {
+          invoke: {
+            id: 'readJournal',
+            src: 'readJournal',
+            onDone: { target: 'watching', actions: { type: 'notePids', params: ({ event }) => event.output.pids } },
+            onError: 'watching',
+          },
+        },
+        watching: {
+          initial: 'looking',
+          after: { settleMs: 'fencing' },
+          states: {
+            looking: {
+              invoke: {
+                id: 'lookAround',
+                src: 'lookAround',
+                input: ({ context }) => ({ pids: context.journaled }),
+                onDone: [
+                  {
+                    guard: ({ event }) => event.output.answeringPid !== null,
+                    target: '#supervisor.recovering.adopting',
+                    actions: { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+                  },
+                  { guard: ({ event }) => event.output.livingPids.length > 0, target: 'settling' },
+                  { target: '#supervisor.recovering.binding' },
+                ],
+                onError: 'settling',
+              },
+            },
+            /** A swap goes on without us: both sides know how to end it. */
+            settling: { after: { settlePollMs: 'looking' } },
+          },
+        },
+        /** It had longer than its own deadline: neither serving nor ended, it stands in the way (X12). */
+        fencing: {
+          invoke: {
+            id: 'fence',
+            src: 'fence',
+            input: ({ context }) => ({ pids: context.journaled }),
+            onDone: 'watching',
+            onError: 'watching',
+          },
+        },
+        adopting: {
+          invoke: {
+            id: 'takeListeners',
+            src: 'takeListeners',
+            input: ({ context }) => ({ pid: context.primitivePid ?? 0 }),
+            onDone: {
+              target: '#supervisor.serving',
+              actions: [
+                'clearJournal',
+                { type: 'watchPrimitive', params: ({ context }) => ({ pid: context.primitivePid ?? 0 }) },
+              ],
+            },
+            onError: {
+              target: '#supervisor.failed',
+              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
+            },
+          },
+        },
+        binding: {
+          entry: 'clearJournal',
+          invoke: {
+            id: 'bindListeners',
+            src: 'bindListeners',
+            onDone: '#supervisor.starting',
+            onError: {
+              target: '#supervisor.failed',
+              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
+            },
+          },
+        },
+      },
+    },
+
+    /** A cold start: the lock is the primitive's own business, the listeners are ours. */
+    starting: {
+      tags: ['starting'],
+      initial: 'spawning',
+      states: {
+        /** Left only by its own end: a child whose pid is not known would be an orphan (INV-10). */
+        spawning: {
+          on: { 'operator.stopped': { actions: 'noteStop' } },
+          invoke: {
+            id: 'startPrimitive',
+            src: 'startPrimitive',
+            input: ({ context }) => ({ build: context.owed ? 'requested' : 'current' }),
+            onDone: [
+              {
+                guard: 'isStopOwed',
+                target: '#supervisor.stopping',
+                actions: { type: 'notePrimitive', params: ({ event }) => event.output.pid },
+              },
+              {
+                target: 'confirming',
+                actions: { type: 'notePrimitive', params: ({ event }) => event.output.pid },
+              },
+            ],
+            onError: {
+              target: '#supervisor.pausing',
+              actions: ['countFailure', { type: 'noteFailure', params: 'ERR_HANDOFF_SPAWN' }],
+            },
+          },
+        },
+        confirming: {
+          invoke: {
+            id: 'confirmServing',
+            src: 'confirmServing',
+            input: ({ context }) => ({ pid: context.primitivePid ?? 0 }),
+            onDone: [
+              {
+                guard: 'isOwed',
+                target: '#supervisor.serving',
+                actions: [
+                  {
+                    type: 'reportOutcome',
+                    params: ({ context }) => ({
+                      result: 'committed',
+                      failure: null,
+                      servingPid: context.primitivePid,
+                      failover: true,
+                      retiringPid: null,
+                    }),
+                  },
+                  'notePaid',
+                ],
+              },
+              { target: '#supervisor.serving' },
+            ],
+            onError: { target: 'ending', actions: { type: 'noteFailure', params: 'ERR_HANDOFF_START_TIMEOUT' } },
+          },
+          on: {
+            'operator.stopped': '#supervisor.stopping',
+            'operator.left': '#supervisor.stopped',
+            'primitive.exited': {
+              guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
+              target: '#supervisor.pausing',
+              actions: [
+                'countFailure',
+                { type: 'notePrimitive', params: null },
+                { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_EXITED' },
+              ],
+            },
+          },
+          after: {
+            openBudgetMs: { target: 'ending', actions: { type: 'noteFailure', params: 'ERR_HANDOFF_START_TIMEOUT' } },
+          },
+        },
+        ending: {
+          entry: { type: 'signalPrimitive', params: { signal: 'SIGKILL' } },
+          on: {
+            'operator.stopped': '#supervisor.stopping',
+            'primitive.exited': {
+              guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
+              target: '#supervisor.pausing',
+              actions: ['countFailure', { type: 'notePrimitive', params: null }],
+            },
+          },
+        },
+      },
+    },
+
+    serving: {
+      tags: ['serving'],
+      initial: 'fresh',
+      on: {
+        'swap.requested': 'swapping',
+        'primitive.exited': {
+          guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
+          target: 'pausing',
+          actions: [
+            'countFailure',
+            { type: 'notePrimitive', params: null },
+            { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_EXITED' },
+          ],
+        },
+        'operator.stopped': 'stopping',
+        'operator.left': 'stopped',
+      },
+      states: {
+        fresh: { after: { stableMs: { target: 'stable', actions: 'clearFailures' } } },
+        stable: {},
+      },
+    },
+
+    swapping: {
+      tags: ['serving', 'swapping'],
+      initial: 'running',
+      invoke: {
+        id: 'swap',
+        src: 'swap',
+        input: ({ context }) => ({ policy: context.policy, incumbentPid: context.primitivePid ?? 0 }),
+        onDone: [
+          {
+            guard: ({ event }) => event.output.result === 'nobodyServes',
+            target: 'pausing',
+            actions: [
+              'countFailure',
+              { type: 'notePrimitive', params: null },
+              { type: 'noteFailure', params: ({ event }) => event.output.failure },
+              { type: 'reportOutcome', params: ({ event }) => event.output },
+            ],
+          },
+          {
+            guard: ({ event }) => event.output.retiringPid !== null,
+            target: 'settled',
+            actions: [
+              { type: 'notePrimitive', params: ({ event }) => event.output.servingPid },
+              { type: 'retireIncumbent', params: ({ event }) => ({ pid: event.output.retiringPid ?? 0 }) },
+              { type: 'reportOutcome', params: ({ event }) => event.output },
+            ],
+          },
+          {
+            target: 'settled',
+            actions: [
+              { type: 'notePrimitive', params: ({ event }) => event.output.servingPid },
+              { type: 'reportOutcome', params: ({ event }) => event.output },
+            ],
+          },
+        ],
+      },
+      on: {
+        // A stop waits for the verdict: half a swap is no place to leave the data.
+        'operator.stopped': [{ guard: 'isStopOwed', target: 'stopping' }, { actions: ['cancelSwap', 'noteStop'] }],
+      },
+      states: { running: {} },
+    },
+
+    settled: {
+      tags: ['serving'],
+      always: [{ guard: 'isStopOwed', target: 'stopping' }, { target: 'serving' }],
+    },
+
+    /** Exponential backoff; clients wait in the listeners' queues meanwhile (INV-04). */
+    pausing: {
+      tags: ['degraded'],
+      initial: 'answering',
+      on: {
+        'operator.stopped': 'stopping',
+        'operator.left': 'stopped',
+        // A deploy that mends a crash loop need not wait for the backoff.
+        'swap.requested': { target: 'starting', actions: 'noteOwed' },
+      },
+      after: { respawnPauseMs: 'looking' },
+      states: {
+        answering: {
+          always: [
+            { guard: 'isStopOwed', target: '#supervisor.stopping' },
+            {
+              guard: 'isOwed',
+              target: 'counting',
+              actions: [
+                {
+                  type: 'reportOutcome',
+                  params: ({ context }) => ({
+                    result: 'nobodyServes',
+                    failure: context.failure,
+                    servingPid: null,
+                    failover: false,
+                    retiringPid: null,
+                  }),
+                },
+                'notePaid',
+              ],
+            },
+            { target: 'counting' },
+          ],
+        },
+        counting: { always: [{ guard: 'isCrashLooping', target: 'crashLooping' }, { target: 'backingOff' }] },
+        backingOff: {},
+        crashLooping: {},
+      },
+    },
+
+    /** Somebody may serve that we do not know of: look at the path before every start. */
+    looking: {
+      tags: ['degraded'],
+      invoke: {
+        id: 'lookAround',
+        src: 'lookAround',
+        input: { pids: [] },
+        onDone: [
+          {
+            guard: ({ event }) => event.output.answeringPid !== null,
+            target: 'serving',
+            actions: [
+              { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+              { type: 'watchPrimitive', params: ({ event }) => ({ pid: event.output.answeringPid ?? 0 }) },
+            ],
+          },
+          { target: 'starting' },
+        ],
+        onError: 'starting',
+      },
+      on: { 'operator.stopped': 'stopping', 'operator.left': 'stopped' },
+    },
+
+    stopping: {
+      initial: 'deciding',
+      states: {
+        deciding: { always: [{ guard: 'hasPrimitive', target: 'asking' }, { target: '#supervisor.stopped' }] },
+        asking: {
+          entry: { type: 'signalPrimitive', params: { signal: 'SIGTERM' } },
+          on: { 'operator.stopped': 'killing' },
+          after: { stopGraceMs: 'killing' },
+        },
+        killing: { entry: { type: 'signalPrimitive', params: { signal: 'SIGKILL' } } },
+      },
+      on: {
+        'primitive.exited': {
+          guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
+          target: 'stopped',
+          actions: { type: 'notePrimitive', params: null },
+        },
+      },
+    },
+
+    stopped: { type: 'final', tags: ['ended'] },
+    failed: { type: 'final', tags: ['ended'] },
+  },
+  output: ({ context }) => ({ failure: context.failure }),
+})
