@@ -1,0 +1,107 @@
+/**
+ * Strongly connected components of the graph under chosen kinds of step: where a world can stay for ever.
+ *
+ * Tarjan's algorithm without recursion, since paths are far longer than a call stack.
+ */
+import type { StateGraph, StateId } from './graph.js'
+import type { StepKind } from './world.js'
+
+export interface Components {
+  /** The component of each state. Successors never have a higher number than their predecessors. */
+  readonly of: Int32Array
+  readonly count: number
+  /** True for labels (by number) that belong to the chosen kinds. */
+  readonly follows: Uint8Array
+}
+
+/** @param skip states that are taken out of the graph, with their edges. */
+export function components<S>(
+  graph: StateGraph<S>,
+  kinds: readonly StepKind[],
+  skip: (id: StateId) => boolean = () => false,
+): Components {
+  const { store, size } = graph
+  const follows = Uint8Array.from(graph.labels, ({ kind }) => (kinds.includes(kind) ? 1 : 0))
+  const order = new Int32Array(size)
+  const low = new Int32Array(size)
+  const of = new Int32Array(size).fill(-1)
+  const edgeAt = new Uint32Array(size)
+  const open = new Int32Array(size)
+  const walk = new Int32Array(size)
+  let opened = 0
+  let clock = 0
+  let count = 0
+
+  for (let root = 0; root < size; root++) {
+    if (order[root] !== 0 || skip(root)) {
+      continue
+    }
+    let depth = 0
+    walk[depth++] = root
+    order[root] = low[root] = ++clock
+    edgeAt[root] = graph.edgesStart(root)
+    open[opened++] = root
+    while (depth > 0) {
+      const id = walk[depth - 1] as StateId
+      const edge = edgeAt[id] as number
+      if (edge < graph.edgesEnd(id)) {
+        edgeAt[id] = edge + 1
+        const next = store.targets.get(edge)
+        if (follows[store.edgeLabels.get(edge)] === 0 || of[next] !== -1 || skip(next)) {
+          continue
+        }
+        if (order[next] !== 0) {
+          low[id] = Math.min(low[id] as number, order[next] as number)
+          continue
+        }
+        order[next] = low[next] = ++clock
+        edgeAt[next] = graph.edgesStart(next)
+        open[opened++] = next
+        walk[depth++] = next
+        continue
+      }
+      depth -= 1
+      if (depth > 0) {
+        const above = walk[depth - 1] as StateId
+        low[above] = Math.min(low[above] as number, low[id] as number)
+      }
+      if (low[id] === order[id]) {
+        let member: StateId
+        do {
+          member = open[--opened] as StateId
+          of[member] = count
+        } while (member !== id)
+        count += 1
+      }
+    }
+  }
+  return { of, count, follows }
+}
+
+/** A shortest way along followed edges from `from` back to itself within its component; empty when there is none. */
+export function loopThrough<S>(graph: StateGraph<S>, { of, follows }: Components, from: StateId): number[] {
+  const cameBy = new Map<StateId, number>()
+  const queue: StateId[] = [from]
+  for (const id of queue) {
+    for (let edge = graph.edgesStart(id); edge < graph.edgesEnd(id); edge++) {
+      const next = graph.target(edge)
+      if (follows[graph.store.edgeLabels.get(edge)] === 0 || of[next] !== of[from]) {
+        continue
+      }
+      if (next === from) {
+        const loop = [edge]
+        for (let at = id; at !== from; ) {
+          const by = cameBy.get(at) as number
+          loop.push(by)
+          at = graph.source(by)
+        }
+        return loop.reverse()
+      }
+      if (!cameBy.has(next)) {
+        cameBy.set(next, edge)
+        queue.push(next)
+      }
+    }
+  }
+  return []
+}

@@ -1,0 +1,64 @@
+/**
+ * Closed-world exploration of composed machines: every reachable state, every crash, the shortest counterexample.
+ *
+ * **1. Machines become tables.** `createMachineStepper(machine, { name? })` answers in numbers and remembers:
+ *
+ * ```ts
+ * const swap = createMachineStepper(swapMachine)
+ * const { snapshot, effects, covers } = swap.start(input)   // effects: plain data, executed by nobody
+ * const next = swap.send(snapshot, { type: 'peer.ready' })   // { snapshot, changed, handled, effects, taken, covers }
+ * swap.view(next.snapshot).hasTag('serving')                 // value, context, status, output, states, children …
+ * swap.handles(snapshot, event); swap.descriptors(snapshot); swap.parts.transitions
+ * ```
+ *
+ * `effects` is a list of `{ kind: 'action', type, params? }`, `{ kind: 'armTimer', id, delayMs, event }`,
+ * `{ kind: 'disarmTimer', id }`, `{ kind: 'start', id, src, input? }`, `{ kind: 'stop', id }`,
+ * `{ kind: 'send', to, event, delayMs? }`, `{ kind: 'emit', event }`. Undelayed raises and logs do not appear. A timer
+ * fires by sending its `event`; an actor answers with `doneEvent(id, output)` or `errorEvent(id, error)`.
+ * `restOf(effects)` is the outbox after its first effect. All of these keep their identity, so they are cheap as parts
+ * of a state. A throwing guard or assign becomes a `MachineStepError`; let it pass, it is reported as a violation.
+ *
+ * **2. A world puts them together.** `World<S>`: `initial()`, `steps(state)` (each step with `label`, `kind`, `next`,
+ * and `covers` handed on from the stepper), `key(state)`. Return the state's parts from `key` as an array: numbers
+ * stand for themselves, objects are interned by identity first and by content second.
+ *
+ * **3. Explore.** `explore(world, { properties, marks, limits, onProgress, now })` returns
+ * `{ complete, states, edges, depth, violations, unwitnessed, unchecked, coverage, labels, graph, stats, witness(id) }`.
+ * Properties are `always`, `edge`, `sometimes`, `sometimesEdge` and `eventually`; the last is checked at dead ends and
+ * in every closed loop of progress and timer steps, so a livelock is found as well as a deadlock.
+ *
+ * @packageDocumentation
+ */
+export { canonical, NotCanonicalError } from './canonical.js'
+export type {
+  ActionEffect,
+  ArmTimerEffect,
+  DisarmTimerEffect,
+  Effect,
+  EmitEffect,
+  SendEffect,
+  StartEffect,
+  StopEffect,
+} from './effects.js'
+export { doneEvent, errorEvent, restOf } from './effects.js'
+export type { Coverage, Exploration, ExploreOptions, Progress } from './explore.js'
+export { explore, goalMark } from './explore.js'
+export type { EdgeId, Label, Path, PathStep, StateId } from './graph.js'
+export { StateGraph, WorldChangedError } from './graph.js'
+export type { Interner } from './interner.js'
+export { createInterner } from './interner.js'
+export type { MachineParts, TransitionKind, TransitionPart } from './machine-parts.js'
+export { machineParts } from './machine-parts.js'
+export type {
+  MachineStepper,
+  SnapshotId,
+  SnapshotView,
+  Stepped,
+  StepperOptions,
+  SystemEvent,
+} from './machine-stepper.js'
+export { createMachineStepper, MachineStepError } from './machine-stepper.js'
+export type { Always, Eventually, OnEdge, Property, Sometimes, SometimesOnEdge, Verdict } from './property.js'
+export type { Violation, ViolationKind } from './violations.js'
+export type { Step, StepKind, StepNote, World } from './world.js'
+export { ContractError } from './world.js'
