@@ -95,6 +95,10 @@ export interface Native {
   pendingBytes(fd: number): number
   send(fd: number, bytes: Uint8Array): number
   recv(fd: number, into: Uint8Array): number
+  /** As recv, and the bytes stay queued. */
+  peek(fd: number, into: Uint8Array): number
+  /** Has the peer closed or shut down its writing side? Also true while bytes are still queued. */
+  hungUp(fd: number): boolean
   /** A leading NUL in `path` means the abstract namespace. */
   sendtoUnix(fd: number, bytes: Uint8Array, path: string): number
   sendmsg(fd: number, bytes: Uint8Array, fds: readonly number[]): number
