@@ -41,6 +41,7 @@ INT_CALL(js_get_nonblocking, 1, sys_get_nonblocking(a[0]), "fcntl", make_bool(en
 INT_CALL(js_set_nonblocking, 2, sys_set_nonblocking(a[0], a[1] != 0), "ioctl", undefined(env))
 INT_CALL(js_flock, 2, sys_flock(a[0], a[1]), "flock", undefined(env))
 INT_CALL(js_pending_bytes, 1, sys_pending_bytes(a[0]), "ioctl", make_int(env, result))
+INT_CALL(js_hung_up, 1, sys_hung_up(a[0]), "poll", make_bool(env, result != 0))
 INT_CALL(js_peer_pidfd, 1, sys_peer_pidfd(a[0]), "getsockopt", make_int(env, result))
 INT_CALL(js_pidfd_open, 1, sys_pidfd_open(a[0]), "pidfd_open", make_int(env, result))
 INT_CALL(js_pidfd_getfd, 2, sys_pidfd_getfd(a[0], a[1]), "pidfd_getfd", make_int(env, result))
@@ -229,6 +230,18 @@ static napi_value js_recv(napi_env env, napi_callback_info info) {
   return count < 0 ? throw_errno(env, count, "recv") : make_int(env, count);
 }
 
+static napi_value js_peek(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  uint8_t *bytes;
+  size_t length;
+  int fd;
+  if (!get_args(env, info, 2, argv, NULL) || !get_int(env, argv[0], &fd) || !get_bytes(env, argv[1], &bytes, &length)) {
+    return NULL;
+  }
+  ssize_t count = sys_peek(fd, bytes, length);
+  return count < 0 ? throw_errno(env, count, "recv") : make_int(env, count);
+}
+
 static napi_value js_sendto_unix(napi_env env, napi_callback_info info) {
   napi_value argv[3];
   address to;
@@ -401,6 +414,8 @@ static napi_value init(napi_env env, napi_value exports) {
       {"pendingBytes", js_pending_bytes},
       {"send", js_send},
       {"recv", js_recv},
+      {"peek", js_peek},
+      {"hungUp", js_hung_up},
       {"sendtoUnix", js_sendto_unix},
       {"sendmsg", js_sendmsg},
       {"recvmsg", js_recvmsg},

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -171,6 +172,23 @@ ssize_t sys_send(int fd, const void *bytes, size_t length) {
 
 ssize_t sys_recv(int fd, void *bytes, size_t length) {
   return OR_ERRNO(recv(fd, bytes, length, MSG_DONTWAIT));
+}
+
+ssize_t sys_peek(int fd, void *bytes, size_t length) {
+  return OR_ERRNO(recv(fd, bytes, length, MSG_PEEK | MSG_DONTWAIT));
+}
+
+#ifndef POLLRDHUP
+#define POLLRDHUP POLLHUP
+#endif
+
+/* POLLRDHUP is seen even while unread bytes are queued, which a recv() of 0 is not. */
+int sys_hung_up(int fd) {
+  struct pollfd watched = {.fd = fd, .events = POLLRDHUP};
+  int ready = OR_ERRNO(poll(&watched, 1, 0));
+  if (ready < 0) return ready;
+  if (watched.revents & POLLNVAL) return -EBADF;
+  return (watched.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 ssize_t sys_sendto(int fd, const void *bytes, size_t length, const struct sockaddr *address, socklen_t address_length) {

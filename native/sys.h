@@ -56,6 +56,8 @@ int sys_pending_bytes(int fd);
 
 ssize_t sys_send(int fd, const void *bytes, size_t length);
 ssize_t sys_recv(int fd, void *bytes, size_t length);
+ssize_t sys_peek(int fd, void *bytes, size_t length);
+int sys_hung_up(int fd);
 ssize_t sys_sendto(int fd, const void *bytes, size_t length, const struct sockaddr *address, socklen_t address_length);
 ssize_t sys_sendmsg(int fd, const void *bytes, size_t length, const int *fds, size_t fd_count);
 ssize_t sys_recvmsg(int fd, void *bytes, size_t length, size_t max_fds, struct sys_received *received);
