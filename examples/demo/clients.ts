@@ -24,6 +24,8 @@ const ledger = new WriteLedger(counters)
 process.once('message', (message: ToClients) => {
   if (message.type === 'start') run(message.target).catch(giveUp)
 })
+// Ctrl-C reaches the whole group; the demo decides when this process ends.
+process.on('SIGINT', () => {})
 // The demo is gone: nobody is left to report to.
 process.once('disconnect', () => process.exit(1))
 

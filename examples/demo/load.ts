@@ -24,7 +24,7 @@ export async function freshClient(load: Load, thinkMs: number): Promise<void> {
   while (!load.stop.aborted) {
     const answer = await attempt(load, () => sendOnce(load.target, { method: 'GET', path: '/' }))
     if (answer) readRevision(answer)
-    await sleep(thinkMs)
+    await think(thinkMs)
   }
 }
 
@@ -35,7 +35,7 @@ export async function keepAliveClient(load: Load, thinkMs: number, path = '/'): 
   while (!load.stop.aborted) {
     const answer = await attempt(load, () => connection.send({ method: 'GET', path }))
     if (answer && path === '/') readRevision(answer)
-    await sleep(thinkMs)
+    await think(thinkMs)
   }
   connection.close()
 }
@@ -50,9 +50,14 @@ export async function writer(load: Load, thinkMs: number, name: string): Promise
       connection.send({ method: 'PUT', path: `/kv/${key}`, body: Buffer.from(value) }),
     )
     if (answer) load.ledger.acknowledged(name, key, value, jsonNumber(answer, 'revision'))
-    await sleep(thinkMs)
+    await think(thinkMs)
   }
   connection.close()
+}
+
+/** Spread, so that the clients do not fall into step and all wait at once. */
+function think(meanMs: number): Promise<void> {
+  return sleep(meanMs * (0.5 + Math.random()))
 }
 
 /** Counts the request; undefined when it was not answered as it should be. */
