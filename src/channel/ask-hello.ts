@@ -1,0 +1,54 @@
+/** One look at a control path: who answers Hello there. Only a serving incumbent greets, so an answer is a proof. */
+import type { Hello } from '../../machines/handoff/protocol.js'
+import { dialUnix } from '../os/unix-socket.js'
+import { MessageChannel } from './message-channel.js'
+
+export interface AskOptions {
+  /** For the whole look, ms. */
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal
+}
+
+/** The Hello, or null when nobody answers in time: no socket, a dead one, one that is silent or speaks otherwise. */
+export async function askHello(path: string, options: AskOptions): Promise<Hello | null> {
+  const outcome = await dialUnix(path, {
+    timeoutMs: options.timeoutMs,
+    ...(options.signal && { signal: options.signal }),
+  })
+  if (!outcome.ok) return null
+  return await new Promise<Hello | null>((resolve) => {
+    const finish = (hello: Hello | null): void => {
+      clearTimeout(timer)
+      options.signal?.removeEventListener('abort', giveUp)
+      channel.close()
+      resolve(hello)
+    }
+    const giveUp = (): void => finish(null)
+    const timer = setTimeout(giveUp, options.timeoutMs)
+    const channel = new MessageChannel(outcome.fd, {
+      onMessage: (message) => {
+        if (message.type === 'Hello') finish(message)
+        else if (message.type !== 'Heartbeat') finish(null)
+      },
+      onEnd: giveUp,
+      onViolation: giveUp,
+    })
+    if (options.signal?.aborted) giveUp()
+    else options.signal?.addEventListener('abort', giveUp, { once: true })
+  })
+}
+
+/** Looks until the named process answers. @throws the signal's reason */
+export async function confirmServing(
+  path: string,
+  pid: number,
+  options: { pollMs: number; timeoutMs: number; signal: AbortSignal },
+): Promise<Hello> {
+  for (;;) {
+    options.signal.throwIfAborted()
+    const hello = await askHello(path, { timeoutMs: options.timeoutMs, signal: options.signal })
+    if (hello?.pid === pid) return hello
+    options.signal.throwIfAborted()
+    await new Promise((resolve) => setTimeout(resolve, options.pollMs))
+  }
+}
