@@ -25,13 +25,11 @@ export const PLAIN_KEYS = [
 ] as const satisfies readonly ConfigKey[]
 
 export const LISTENER_KEYS = [
-  { key: 'name', wanted: 'a unique name without ":" or control characters', required: true },
-  { key: 'addr', wanted: '"host:port", "[v6]:port" or "unix:/path"', required: true },
+  { key: 'name', wanted: 'a unique name of letters, digits, dot, dash and underscore', required: true },
+  { key: 'addr', wanted: '"127.0.0.1:8080", "[::1]:8080", ":8080" or "unix:/path"', required: true },
   { key: 'backlog', wanted: 'a whole number of connections from 1 to 65535' },
 ] as const satisfies readonly ConfigKey[]
 
-/** Accept queue when a listener names none, connections: what arrives while nobody accepts waits there. */
-export const DEFAULT_BACKLOG = 4096
 export const MAX_BACKLOG = 65_535
 
 export interface LimitKey {

@@ -3,8 +3,8 @@ import { dirname, isAbsolute, resolve } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import { configError } from '../errors/config.js'
 import { nearest } from '../errors/nearest.js'
+import { SOCKET_PATH_LIMIT } from '../os/unix-socket.js'
 import { type ConfigKey, LIMIT_KEYS, LISTENER_KEYS, PLAIN_KEYS, wantedLimit } from './config-keys.js'
-import { socketPathProblem } from './socket-path.js'
 import { type TomlLines, tomlLines } from './toml-lines.js'
 
 export type Table = Readonly<Record<string, unknown>>
@@ -69,10 +69,12 @@ export class ConfigSource {
     return value === undefined ? undefined : this.#absolute(this.#filled(key, value))
   }
 
-  socket(at: string, value = this.at(at)): string {
+  /** @param room bytes a sibling of the path needs for its longer name. */
+  socket(at: string, value = this.at(at), room = 0): string {
     const path = this.#absolute(this.#filled(at, value))
-    const problem = socketPathProblem(path)
-    return problem === null ? path : this.refuse(at, problem)
+    const bytes = Buffer.byteLength(path)
+    const longest = SOCKET_PATH_LIMIT - room
+    return bytes <= longest ? path : this.refuse(at, `the path has ${bytes} bytes, the kernel takes ${longest} here`)
   }
 
   binary(at: string, value: unknown, key?: string): string {

@@ -7,9 +7,10 @@
 import { readFileSync } from 'node:fs'
 import { checkPolicy, type Policy } from '../../machines/handoff/policy.js'
 import { configError } from '../errors/config.js'
+import type { HandoffError } from '../errors/handoff-error.js'
+import { checkListenerNames, DEFAULT_BACKLOG, parseAddress } from '../os/listeners.js'
 import {
   ALL_KEYS,
-  DEFAULT_BACKLOG,
   defaultOf,
   LIMIT_KEYS,
   LISTENER_KEYS,
@@ -18,8 +19,10 @@ import {
   PLAIN_KEYS,
 } from './config-keys.js'
 import { ConfigSource, describe, isTable } from './config-source.js'
-import { parseListenerAddr } from './listener-addr.js'
 import type { ListenerSpec, SupervisorOptions } from './types.js'
+
+/** The control socket's sibling where descriptors are given away (wire spec, "Rendezvous socket"). */
+const RENDEZVOUS_SUFFIX = '.fds'
 
 export interface SupervisorConfig extends Omit<SupervisorOptions, 'log'> {
   /** The file it came from, absolute. */
@@ -54,7 +57,7 @@ export function parseConfig(text: string, path: string): SupervisorConfig {
   const cwd = source.path('cwd')
   return {
     file: source.file,
-    controlSocket: source.socket('control_socket'),
+    controlSocket: source.socket('control_socket', source.at('control_socket'), RENDEZVOUS_SUFFIX.length),
     triggerSocket: source.socket('trigger_socket'),
     binary: source.binary('binary', source.at('binary')),
     args: source.list('args', (value, at) => source.string(at, value, 'args')),
@@ -83,9 +86,11 @@ function listeners(source: ConfigSource): ListenerSpec[] {
     )
     source.requireAll(at, LISTENER_KEYS)
     const name = source.string(`${at}.name`, value.name)
-    // ':' joins the names in LISTEN_FDNAMES (gap-29).
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
-    if (name === '' || /[:\u0000-\u001f\u007f]/.test(name)) source.refuse(`${at}.name`, `${quote(name)} cannot be used`)
+    try {
+      checkListenerNames([name]) // gap-29: ':' would cut LISTEN_FDNAMES
+    } catch (error) {
+      source.refuse(`${at}.name`, (error as HandoffError).happened)
+    }
     unique(`${at}.name`, name)
     const addr = listenerAddr(source, `${at}.addr`, value.addr)
     if (!addr.endsWith(':0')) unique(`${at}.addr`, addr)
@@ -97,9 +102,13 @@ function listeners(source: ConfigSource): ListenerSpec[] {
 
 function listenerAddr(source: ConfigSource, at: string, value: unknown): string {
   const text = source.string(at, value)
-  const addr = parseListenerAddr(text)
-  if (typeof addr === 'string') return source.refuse(at, addr)
-  return addr.kind === 'unix' ? `unix:${source.socket(at, addr.path)}` : text
+  if (text.startsWith('unix:') || text.startsWith('/')) return `unix:${source.socket(at, text.replace(/^unix:/, ''))}`
+  try {
+    parseAddress(text)
+  } catch (error) {
+    source.refuse(at, (error as HandoffError).happened)
+  }
+  return text
 }
 
 function envPair(source: ConfigSource, value: unknown, at: string): [string, string] {

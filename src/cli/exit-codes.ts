@@ -1,0 +1,25 @@
+/** What the shell gets. From 64 up as sysexits.h has it. */
+import { isHandoffError } from '../errors/handoff-error.js'
+import type { SwapResult } from '../supervisor/types.js'
+
+export const EXIT_CODES = {
+  ok: 0,
+  failed: 1,
+  rolledBack: 10,
+  nobodyServes: 20,
+  usage: 64,
+  unreachable: 69,
+  alreadyRunning: 75,
+} as const
+export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES]
+
+const OF_RESULT = { committed: 'ok', rolledBack: 'rolledBack', nobodyServes: 'nobodyServes' } as const
+export const exitCodeOfResult = (result: SwapResult): ExitCode => EXIT_CODES[OF_RESULT[result]]
+
+export function exitCodeOfError(error: unknown): ExitCode {
+  if (!isHandoffError(error)) return EXIT_CODES.failed
+  if (/^ERR_HANDOFF_STATE_(SWAP|SUPERVISOR)_RUNNING$/.test(error.code)) return EXIT_CODES.alreadyRunning
+  if (/^ERR_HANDOFF_(SUPERVISOR_(UNREACHABLE|LOST)|PEER_TRIGGER_ANSWER)$/.test(error.code))
+    return EXIT_CODES.unreachable
+  return error.code.startsWith('ERR_HANDOFF_USAGE_') ? EXIT_CODES.usage : EXIT_CODES.failed
+}

@@ -1,0 +1,39 @@
+/** What the commands say to the person who typed them. */
+import { errorFactory } from './handoff-error.js'
+
+const NOTHING_DONE = 'nothing was done'
+
+export const cliErrors = {
+  ERR_HANDOFF_USAGE_COMMAND: (typed: string, hint: string) => ({
+    happened: `'${typed}' is no command`,
+    now: NOTHING_DONE,
+    todo: hint,
+  }),
+  ERR_HANDOFF_USAGE_FLAG: (problem: string, hint: string) => ({
+    happened: problem,
+    now: NOTHING_DONE,
+    todo: hint,
+  }),
+  ERR_HANDOFF_SUPERVISOR_UNREACHABLE: (path: string, why: string) => ({
+    happened: `no supervisor answers on ${path} (${why})`,
+    now: 'nothing was changed; whoever served before still does',
+    todo: "start one with 'handoff supervise', or name its trigger socket with --socket",
+  }),
+  ERR_HANDOFF_SUPERVISOR_LOST: (path: string) => ({
+    happened: `the supervisor on ${path} closed the connection before it told how it ended`,
+    now: 'the outcome is unknown here; a swap under way goes on without this command',
+    todo: "ask again with 'handoff status'",
+  }),
+  ERR_HANDOFF_USAGE_REFUSED: (path: string, text: string) => ({
+    happened: `the supervisor on ${path} refused: ${text}`,
+    now: NOTHING_DONE,
+    todo: `do as it says; if it is another implementation, ask it by: echo handoff | socat -t 300 - UNIX-CONNECT:${path}`,
+  }),
+  ERR_HANDOFF_PEER_TRIGGER_ANSWER: (path: string, line: string) => ({
+    happened: `what answers on ${path} is no supervisor of this package; it said: ${line}`,
+    now: NOTHING_DONE,
+    todo: `for another implementation: echo handoff | socat -t 300 - UNIX-CONNECT:${path}`,
+  }),
+}
+
+export const cliError = errorFactory(cliErrors)
