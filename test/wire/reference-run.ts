@@ -97,7 +97,7 @@ export class ReferenceRun implements AsyncDisposable {
 
   async startIncumbent(fault = ''): Promise<Program> {
     const env = { LISTEN_FDS: '1', LISTEN_FDNAMES: 'http' }
-    const incumbent = this.#spawn(referencePeer.incumbent, this.#primitiveArgs(), env, fault)
+    const incumbent = this.#spawn(referencePeer.daemon, this.#primitiveArgs(), env, fault)
     await incumbent.line({ event: 'serving' })
     return incumbent
   }
@@ -108,7 +108,7 @@ export class ReferenceRun implements AsyncDisposable {
     const record = join(this.dir, `record-${this.#records}`)
     mkdirSync(record)
     const args = ['--control-socket', this.controlSocket, '--listener-fd', '3', '--listener-names', 'http']
-    args.push('--record', record, '--wait', ...more, '--binary', referencePeer.successor, ...this.#primitiveArgs())
+    args.push('--record', record, '--wait', ...more, '--binary', referencePeer.daemon, ...this.#primitiveArgs())
     return { supervisor: this.#spawn(referencePeer.supervisor, args, {}, fault), record }
   }
 
