@@ -1,0 +1,196 @@
+/** The traps of a shared listening socket and of keep-alive connections, behind one handle per listener. */
+import type { Server } from 'node:net'
+import { attachError } from '../../errors/attach.js'
+import { Acceptor, type ListenerSocket } from './acceptor.js'
+import { checkPrivateNode } from './check-private-node.js'
+import { ConnectionTable } from './connection-table.js'
+import { Drain, type DrainOptions, type DrainResult } from './drain.js'
+import { unreadBytes } from './park.js'
+import { redirectHandlers } from './redirect.js'
+import { holdServerTimeouts } from './server-timeouts.js'
+
+export interface ConnectionFacts {
+  readonly open: number
+  /** Handshaking, half-arrived, unanswered, upgraded, or raw. */
+  readonly inFlight: number
+  /** `open` less `inFlight`. */
+  readonly idle: number
+  /** Those of the idle ones that nobody reads. */
+  readonly parked: number
+}
+
+export interface ReleaseResult {
+  /** Idle connections closed. */
+  readonly idleClosed: number
+  /** Those of them on which a request had arrived unread: their clients see a reset. */
+  readonly withUnread: number
+}
+
+export interface AttachOptions {
+  /**
+   * The handle that this attach() replaces, when the daemon built a new server after an abort. Its connections are taken
+   * over as they are, parked ones included, and their next requests reach the new server's handlers.
+   */
+  readonly replaces?: AttachedServer
+}
+
+type Phase = 'open' | 'draining' | 'released' | 'superseded'
+
+const attached = new WeakMap<Server, AttachedServer>()
+
+/**
+ * Stands a net, http, https or derived server (express, fastify, hono) on a listening socket that others hold too. Nothing
+ * is accepted before `startAccepting()`. Attaching the same server to the same listener again returns the same handle.
+ * @throws ERR_HANDOFF_ATTACH_USAGE_ALREADY_LISTENING, ERR_HANDOFF_ATTACH_USAGE_ALREADY_ATTACHED
+ */
+export function attachServer(listener: ListenerSocket, server: Server, options: AttachOptions = {}): AttachedServer {
+  const known = attached.get(server)
+  if (known !== undefined) {
+    if (known.listener.fd === listener.fd) return known
+    throw attachError('ERR_HANDOFF_ATTACH_USAGE_ALREADY_ATTACHED', [listener.name, known.listener.name])
+  }
+  if (server.listening) throw attachError('ERR_HANDOFF_ATTACH_USAGE_ALREADY_LISTENING', [listener.name])
+  const handle = new AttachedServer(listener, server, options)
+  attached.set(server, handle)
+  return handle
+}
+
+export class AttachedServer {
+  readonly listener: ListenerSocket
+  readonly server: Server
+  readonly #acceptor: Acceptor
+  readonly #table: ConnectionTable
+  /** This server and those it replaced: their connections live on. */
+  readonly #servers: Server[]
+  #phase: Phase = 'open'
+  #drain: Drain | undefined
+  #draining: Promise<DrainResult> | undefined
+  #restoreTimeouts: (() => void)[] = []
+
+  /** @internal use {@link attachServer} */
+  constructor(listener: ListenerSocket, server: Server, { replaces }: AttachOptions) {
+    this.listener = listener
+    this.server = server
+    this.#acceptor = new Acceptor(listener, server)
+    const previous = replaces === undefined ? undefined : replaces.#supersede()
+    this.#table = previous?.table ?? new ConnectionTable()
+    this.#servers = [server, ...(previous?.servers ?? [])]
+    for (const older of previous?.servers ?? []) redirectHandlers(older, server)
+    this.#table.watch(server)
+    if (previous?.drain !== undefined) {
+      this.#phase = 'draining'
+      this.#drain = previous.drain
+      this.#restoreTimeouts = [...previous.restoreTimeouts, holdServerTimeouts(server)]
+    }
+    // Proven while there is time, needed at the first drain.
+    void checkPrivateNode()
+  }
+
+  /**
+   * Goes live: listens on a fresh duplicate with the listener's real backlog. After a drain it is the way back as well:
+   * parked connections are read again, what arrived meanwhile is served, answers keep their connections.
+   * @throws ERR_HANDOFF_ATTACH_LISTEN
+   */
+  async startAccepting(): Promise<void> {
+    this.#assertUsable('startAccepting()')
+    this.#endDrain()
+    await this.#acceptor.start()
+  }
+
+  /** Leaves new clients to the queue. Connections go on being served; nothing is closed. */
+  async stopAccepting(): Promise<void> {
+    await this.#acceptor.stop()
+  }
+
+  /**
+   * Stops accepting and waits until no request is in flight. Answers not begun yet say `Connection: close`; idle
+   * connections, also those that become idle later, stay open and unread until {@link resume} or {@link release}.
+   * A second call while one is under way returns the same promise.
+   */
+  drain(options: DrainOptions): Promise<DrainResult> {
+    this.#assertUsable('drain()')
+    this.#draining ??= this.#runDrain(options).finally(() => {
+      this.#draining = undefined
+    })
+    return this.#draining
+  }
+
+  /** The handoff was aborted; the same as {@link startAccepting}. */
+  resume(): Promise<void> {
+    return this.startAccepting()
+  }
+
+  /**
+   * The successor serves: closes the parked connections. Those still busy end by themselves, with `Connection: close`
+   * where that can still be said, and are closed as soon as they are idle.
+   */
+  async release(): Promise<ReleaseResult> {
+    this.#assertUsable('release()')
+    await this.stopAccepting()
+    this.#phase = 'released'
+    this.#drain ??= new Drain(this.#table, false)
+    this.#drain.closeIdle()
+    // What lingers now is bounded by Node's own timeouts again.
+    for (const restore of this.#restoreTimeouts.splice(0)) restore()
+    let idleClosed = 0
+    let withUnread = 0
+    for (const connection of this.#table.all) {
+      if (connection.parked === null) continue
+      idleClosed++
+      if (unreadBytes(connection) > 0) withUnread++
+      connection.socket.destroy()
+    }
+    this.#acceptor.retire()
+    return { idleClosed, withUnread }
+  }
+
+  /** Counts, for status reports; a look at every connection. */
+  connections(): ConnectionFacts {
+    const look = this.#table.look()
+    let inFlight = 0
+    let parked = 0
+    for (const connection of this.#table.all) {
+      if (connection.parked !== null) parked++
+      else if (look(connection) !== null) inFlight++
+    }
+    const open = this.#table.all.size
+    return { open, inFlight, idle: open - inFlight, parked }
+  }
+
+  async #runDrain(options: DrainOptions): Promise<DrainResult> {
+    await this.stopAccepting()
+    if (this.#drain === undefined) {
+      this.#phase = 'draining'
+      this.#drain = new Drain(this.#table, options.keepConnections === true)
+      this.#restoreTimeouts = this.#servers.map(holdServerTimeouts)
+    }
+    await checkPrivateNode()
+    return await this.#drain.wait(options)
+  }
+
+  #endDrain(): void {
+    this.#phase = 'open'
+    for (const restore of this.#restoreTimeouts.splice(0)) restore()
+    this.#drain?.end()
+    this.#drain = undefined
+  }
+
+  #supersede() {
+    this.#assertUsable('attach() to replace it')
+    this.#phase = 'superseded'
+    this.#acceptor.retire()
+    return {
+      table: this.#table,
+      servers: this.#servers,
+      drain: this.#drain,
+      restoreTimeouts: this.#restoreTimeouts.splice(0),
+    }
+  }
+
+  #assertUsable(asked: string): void {
+    if (this.#phase === 'superseded') {
+      throw attachError('ERR_HANDOFF_ATTACH_STATE_SUPERSEDED', [this.listener.name, asked])
+    }
+    if (this.#phase === 'released') throw attachError('ERR_HANDOFF_ATTACH_STATE_RELEASED', [this.listener.name, asked])
+  }
+}

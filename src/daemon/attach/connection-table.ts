@@ -1,0 +1,147 @@
+/** Every connection of the servers behind one listener, kept by events that Node documents. */
+import diagnostics from 'node:diagnostics_channel'
+import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Server as HttpsServer } from 'node:https'
+import type { Server, Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
+import { type BusyReason, type Connection, whyBusy } from './connection.js'
+import { carrierOf, socketsBetweenRequests } from './private-node.js'
+
+export interface TableEvents {
+  /** A request has begun; runs before its handler. */
+  onRequest(connection: Connection): void
+  /** Something that {@link whyBusy} looks at may have changed. */
+  onChange(connection: Connection): void
+  /** The connection is closed and no longer in the table. */
+  onGone(connection: Connection): void
+}
+
+/** A classifier over one look at the parsers; valid for the current turn of the event loop only. */
+export type Look = (connection: Connection) => BusyReason | null
+
+/** Published by Node for every HTTP/1 request of the process, also those that end in `checkContinue` or a refusal. */
+const REQUEST_START = 'http.server.request.start'
+
+export const isHttpServer = (server: Server): boolean => server instanceof HttpServer || server instanceof HttpsServer
+
+export class ConnectionTable {
+  readonly #bySocket = new Map<Socket, Connection>()
+  readonly #all = new Set<Connection>()
+  readonly #unhook: (() => void)[] = []
+  #events: TableEvents | undefined
+
+  get all(): ReadonlySet<Connection> {
+    return this.#all
+  }
+
+  /** One observer at a time: the drain of the listener. */
+  observe(events: TableEvents): void {
+    this.#events = events
+  }
+
+  of(socket: Socket): Connection | undefined {
+    return this.#bySocket.get(socket)
+  }
+
+  /** Counts the connections that the server gets from now on. */
+  watch(server: Server): void {
+    const secure = server instanceof TlsServer
+    const http = isHttpServer(server)
+    this.#on(server, 'connection', (socket: Socket) => this.#add(server, socket, http, secure))
+    if (secure) this.#on(server, 'secureConnection', (socket: Socket) => this.#secured(server, socket, http))
+    if (!http) return
+    const onStart = (message: unknown): void => {
+      const { server: of, socket, request, response } = message as RequestStart
+      const connection = of === server ? this.#bySocket.get(socket) : undefined
+      if (connection !== undefined) this.#begin(connection, request, response)
+    }
+    diagnostics.subscribe(REQUEST_START, onStart)
+    this.#unhook.push(() => diagnostics.unsubscribe(REQUEST_START, onStart))
+  }
+
+  /** Looks at the parsers of each server once, however many connections are asked about. */
+  look(): Look {
+    const sets = new Map<Server, ReadonlySet<Socket> | null>()
+    return (connection) => {
+      let between = sets.get(connection.server)
+      if (between === undefined) {
+        between = socketsBetweenRequests(connection.server)
+        sets.set(connection.server, between)
+      }
+      return whyBusy(connection, between)
+    }
+  }
+
+  /** Takes all hooks back; what is in the table stays countable. */
+  unwatch(): void {
+    for (const unhook of this.#unhook.splice(0)) unhook()
+  }
+
+  #on(server: Server, event: string, listener: (socket: Socket) => void): void {
+    server.on(event, listener)
+    this.#unhook.push(() => server.off(event, listener))
+  }
+
+  #add(server: Server, socket: Socket, http: boolean, handshaking: boolean): void {
+    const connection: Connection = {
+      socket,
+      server,
+      protocol: http ? 'http' : 'stream',
+      acceptedAt: performance.now(),
+      handshaking,
+      unanswered: [],
+      bytesReadAtAnswer: 0,
+      parked: null,
+    }
+    this.#all.add(connection)
+    this.#follow(connection, socket)
+  }
+
+  #follow(connection: Connection, socket: Socket): void {
+    this.#bySocket.set(socket, connection)
+    socket.once('close', () => {
+      this.#bySocket.delete(socket)
+      if (connection.socket !== socket) return
+      this.#all.delete(connection)
+      this.#events?.onGone(connection)
+    })
+    this.#events?.onChange(connection)
+  }
+
+  #secured(server: Server, socket: Socket, http: boolean): void {
+    const carrier = carrierOf(socket)
+    const connection = carrier === undefined ? undefined : this.#bySocket.get(carrier)
+    if (connection === undefined) {
+      this.#add(server, socket, http, false)
+      return
+    }
+    connection.socket = socket
+    connection.handshaking = false
+    this.#follow(connection, socket)
+  }
+
+  #begin(connection: Connection, request: IncomingMessage, response: ServerResponse): void {
+    connection.unanswered.push(response)
+    // The request may outlast its answer: an unread body goes on arriving.
+    request.once('close', () => this.#changed(connection))
+    response.once('close', () => {
+      const at = connection.unanswered.indexOf(response)
+      if (at >= 0) connection.unanswered.splice(at, 1)
+      this.#changed(connection)
+    })
+    this.#events?.onRequest(connection)
+  }
+
+  #changed(connection: Connection): void {
+    if (!this.#all.has(connection)) return
+    if (connection.unanswered.length === 0) connection.bytesReadAtAnswer = connection.socket.bytesRead
+    this.#events?.onChange(connection)
+  }
+}
+
+interface RequestStart {
+  readonly server: Server
+  readonly socket: Socket
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}

@@ -1,0 +1,54 @@
+/** One live connection as the attached server sees it, and the rule that says whether it may be left unread. */
+import type { ServerResponse } from 'node:http'
+import type { Server, Socket } from 'node:net'
+import { hasParser, unsentBytes } from './private-node.js'
+
+export interface Connection {
+  /** The socket that requests are read from: of a TLS server the decrypted one, once there is one. */
+  socket: Socket
+  readonly server: Server
+  /** Raw streams have no requests; HTTP connections do. */
+  readonly protocol: 'http' | 'stream'
+  /** `performance.now()` at accept, ms. */
+  readonly acceptedAt: number
+  /** A TLS handshake is under way. */
+  handshaking: boolean
+  /** Requests begun and not answered, oldest first: pipelining allows many. */
+  readonly unanswered: ServerResponse[]
+  /** `socket.bytesRead` when the last answer was complete: the fallback for a Node that hides its parsers. */
+  bytesReadAtAnswer: number
+  /** Set while nobody reads the connection. `timeoutMs` is what the socket's own idle timer is to be set to again. */
+  parked: { readonly timeoutMs: number; readonly paused: boolean } | null
+}
+
+export type BusyReason =
+  | 'handshaking'
+  | 'openStream'
+  | 'upgraded'
+  | 'awaitingAnswer'
+  | 'sendingAnswer'
+  | 'requestArriving'
+
+/**
+ * Why a connection cannot be left unread just now, or null when it can: nothing half-answered, nothing half-parsed, every
+ * queue empty. All bytes read so far then belong to answered requests, so another process may go on reading.
+ * @param betweenRequests what `socketsBetweenRequests` says about its server
+ */
+export function whyBusy(connection: Connection, betweenRequests: ReadonlySet<Socket> | null): BusyReason | null {
+  const { socket } = connection
+  if (connection.protocol === 'stream') return 'openStream'
+  if (connection.handshaking) return 'handshaking'
+  if (connection.unanswered.length > 0) return 'awaitingAnswer'
+  if (socket.bytesRead > 0 && !hasParser(socket)) return 'upgraded'
+  if (socket.writableLength > 0 || unsentBytes(socket) > 0) return 'sendingAnswer'
+  // The parser of a connection that never sent anything counts as active, so the first clause is needed.
+  const between =
+    socket.bytesRead === 0 ||
+    (betweenRequests === null ? socket.bytesRead === connection.bytesReadAtAnswer : betweenRequests.has(socket))
+  return between ? null : 'requestArriving'
+}
+
+/** `address:port` of the other end, or null for a Unix socket or a connection that is gone. */
+export function peerOf({ socket }: Connection): string | null {
+  return socket.remoteAddress === undefined ? null : `${socket.remoteAddress}:${socket.remotePort}`
+}

@@ -1,0 +1,198 @@
+/** Bring every connection to rest: in-flight requests are answered, idle connections stay open and unread. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type ClosingMarks, createClosingMarks } from './closing-mark.js'
+import { type BusyReason, type Connection, peerOf } from './connection.js'
+import type { ConnectionTable, Look } from './connection-table.js'
+import { park, unpark, unreadBytes } from './park.js'
+
+/**
+ * How long a new connection may take to send its first byte before it counts as idle, ms. A client whose handshake the
+ * kernel has finished sends at once; closing in between would fail a request that no retry rule covers.
+ */
+export const FIRST_BYTE_GRACE_MS = 200
+
+/** Longest delay that Node's timers take. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** At most so many connections are named in a result. */
+const MAX_REMAINING = 32
+
+export interface DrainOptions {
+  /** When to stop waiting, on the clock of `performance.now()`, ms. In the past: only count. */
+  readonly deadline: number
+  /** Ends the wait early, with the same kind of answer as the deadline. */
+  readonly signal?: AbortSignal
+  /** Connections will be moved rather than closed: no `Connection: close`, and an unread request is left unread. */
+  readonly keepConnections?: boolean
+}
+
+export interface RemainingConnection {
+  readonly peer: string | null
+  readonly reason: BusyReason
+  readonly ageMs: number
+}
+
+export interface DrainResult {
+  readonly openConnections: number
+  /** Still busy at the deadline; 0 when the drain is complete. */
+  readonly inFlight: number
+  /** Open, answered and unread. */
+  readonly idle: number
+  /** Who is still busy and why, the first 32. */
+  readonly remaining: readonly RemainingConnection[]
+}
+
+export class Drain {
+  readonly #table: ConnectionTable
+  readonly #marks: ClosingMarks | null
+  readonly #pending = new Set<Connection>()
+  readonly #graceTimers = new Map<Connection, NodeJS.Timeout>()
+  #busy = new Set<Connection>()
+  #immediate: NodeJS.Immediate | undefined
+  #wake: (() => void) | undefined
+  #closesIdle = false
+  #stopped = false
+
+  constructor(table: ConnectionTable, keepConnections: boolean) {
+    this.#table = table
+    this.#marks = keepConnections ? null : createClosingMarks()
+    this.#busy = new Set([...table.all].filter((connection) => connection.parked === null))
+    table.observe({
+      onRequest: (connection) => this.#marks?.markNewest(connection.unanswered),
+      onChange: (connection) => this.#touch(connection),
+      onGone: (connection) => this.#gone(connection),
+    })
+    for (const { unanswered } of this.#busy) this.#marks?.markNewest(unanswered)
+  }
+
+  /** Waits until nothing is busy. Accepting must have stopped. */
+  async wait({ deadline, signal }: DrainOptions): Promise<DrainResult> {
+    // What the kernel had given us before we stopped is read now (a connection accepted and never read is lost).
+    await nextTurn()
+    await nextTurn()
+    if (!this.#stopped) {
+      for (const connection of this.#busy) this.#pending.add(connection)
+      this.#settlePending()
+      await this.#quiet(deadline, signal)
+    }
+    return this.#result()
+  }
+
+  /** From now on idle connections are closed instead of parked: the successor serves. */
+  closeIdle(): void {
+    this.#closesIdle = true
+    for (const connection of this.#busy) this.#touch(connection)
+  }
+
+  /** Everything is read again; answers keep their connections. */
+  end(): void {
+    this.stop()
+    this.#marks?.clear()
+    for (const connection of this.#table.all) unpark(connection)
+  }
+
+  /** Ends the wait and looks no further; parked connections stay as they are. */
+  stop(): void {
+    this.#stopped = true
+    this.#table.observe({ onRequest() {}, onChange() {}, onGone() {} })
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate)
+    for (const timer of this.#graceTimers.values()) clearTimeout(timer)
+    this.#graceTimers.clear()
+    this.#wake?.()
+  }
+
+  #touch(connection: Connection): void {
+    if (connection.parked === null) this.#busy.add(connection)
+    this.#pending.add(connection)
+    this.#immediate ??= setImmediate(() => {
+      this.#immediate = undefined
+      this.#settlePending()
+    })
+  }
+
+  #gone(connection: Connection): void {
+    this.#busy.delete(connection)
+    this.#pending.delete(connection)
+    clearTimeout(this.#graceTimers.get(connection))
+    this.#graceTimers.delete(connection)
+    if (this.#busy.size === 0) this.#wake?.()
+  }
+
+  #settlePending(): void {
+    const look = this.#table.look()
+    const now = [...this.#pending]
+    this.#pending.clear()
+    for (const connection of now) this.#settle(connection, look)
+    if (this.#busy.size === 0) this.#wake?.()
+  }
+
+  #settle(connection: Connection, look: Look): void {
+    if (connection.parked !== null) return
+    if (look(connection) !== null) {
+      this.#marks?.markNewest(connection.unanswered)
+      return
+    }
+    if (this.#closesIdle) {
+      connection.socket.destroy()
+      return
+    }
+    if (this.#marks !== null && this.#waitsForFirstByte(connection)) return
+    park(connection)
+    if (this.#marks !== null && unreadBytes(connection) > 0) {
+      // Its request came before the drain got here: it is in flight like the others.
+      unpark(connection)
+      this.#touch(connection)
+      return
+    }
+    this.#busy.delete(connection)
+  }
+
+  #waitsForFirstByte(connection: Connection): boolean {
+    if (connection.socket.bytesRead > 0 || unreadBytes(connection) > 0) return false
+    const left = connection.acceptedAt + FIRST_BYTE_GRACE_MS - performance.now()
+    if (left <= 0) return false
+    if (!this.#graceTimers.has(connection)) {
+      this.#graceTimers.set(
+        connection,
+        setTimeout(() => {
+          this.#graceTimers.delete(connection)
+          this.#touch(connection)
+        }, left),
+      )
+    }
+    return true
+  }
+
+  async #quiet(deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    const left = deadline - performance.now()
+    if (this.#busy.size === 0 || left <= 0 || signal?.aborted === true) return
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', finish)
+        resolve()
+      }
+      const timer = setTimeout(finish, Math.min(left, MAX_TIMER_MS))
+      signal?.addEventListener('abort', finish)
+      this.#wake = finish
+    })
+    this.#wake = undefined
+  }
+
+  #result(): DrainResult {
+    const look = this.#table.look()
+    const remaining: RemainingConnection[] = []
+    for (const connection of [...this.#busy]) {
+      const reason = look(connection)
+      if (reason === null && !this.#stopped) {
+        // Only the first byte was waited for, and the time for that is over.
+        park(connection)
+        this.#busy.delete(connection)
+      } else if (reason !== null && remaining.length < MAX_REMAINING) {
+        remaining.push({ peer: peerOf(connection), reason, ageMs: performance.now() - connection.acceptedAt })
+      }
+    }
+    const openConnections = this.#table.all.size
+    return { openConnections, inFlight: this.#busy.size, idle: openConnections - this.#busy.size, remaining }
+  }
+}
