@@ -56,7 +56,7 @@ export const incumbentMachine = setup({
   actors: {
     /** One try for the data-dir lock; `held: false` is an answer, not an error. */
     acquireLock: unboundActor<{ held: boolean }>('acquireLock'),
-    openState: unboundActor<void, { reason: OpenReason }>('openState'),
+    openState: unboundActor<{ canResume: boolean }, { reason: OpenReason }>('openState'),
     /** Bind the control socket under a staging name (unless the path still leads here) and rename it onto the path. */
     publishControl: unboundActor<void>('publishControl'),
     drain: unboundActor<{ openConnections: number }, { budgetMs: number }>('drain'),
@@ -83,6 +83,7 @@ export const incumbentMachine = setup({
     noteExit: assign({ exitStatus: (_, status: ExitStatus) => status }),
     noteAttended: assign({ attended: true }),
     noteUnattended: assign({ attended: false }),
+    noteCanResume: assign({ canResume: (_, canResume: boolean) => canResume }),
     noteBudgets: assign(({ event }) =>
       event.type === 'supervisor.requestedDrain'
         ? { drainBudgetMs: event.drainBudgetMs, decisionBudgetMs: event.decisionBudgetMs }
@@ -171,7 +172,13 @@ export const incumbentMachine = setup({
         id: 'openState',
         src: 'openState',
         input: { reason: 'coldStart' },
-        onDone: [{ guard: 'isStopping', target: 'closing' }, { target: 'publishing' }],
+        onDone: [
+          { guard: 'isStopping', target: 'closing' },
+          {
+            target: 'publishing',
+            actions: { type: 'noteCanResume', params: ({ event }) => event.output.canResume },
+          },
+        ],
         onError: {
           target: 'exiting',
           actions: [
@@ -499,7 +506,13 @@ export const incumbentMachine = setup({
         id: 'openState',
         src: 'openState',
         input: { reason: 'reopen' },
-        onDone: [{ guard: 'isStopping', target: 'closing' }, { target: 'republishing' }],
+        onDone: [
+          { guard: 'isStopping', target: 'closing' },
+          {
+            target: 'republishing',
+            actions: { type: 'noteCanResume', params: ({ event }) => event.output.canResume },
+          },
+        ],
         onError: {
           target: 'exiting',
           actions: [

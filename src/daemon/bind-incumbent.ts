@@ -1,0 +1,129 @@
+/** Binds the incumbent machine to this process: every name in it gets its effect here, and only here. */
+import { fromPromise } from 'xstate'
+import { incumbentMachine } from '../../machines/handoff/incumbent.machine.js'
+import type { FromIncumbent, SupervisorToIncumbentEvent } from '../../machines/handoff/messages.js'
+import type { HandoffId, Message } from '../../machines/handoff/protocol.js'
+import { askHello } from '../channel/ask-hello.js'
+import { daemonError } from '../errors/daemon.js'
+import { LOG_EVENTS } from '../observe/log.js'
+import type { DaemonCore } from './core.js'
+import { fingerprintBytes } from './revisions.js'
+
+/** How long one look at the control path may take, ms; the machine looks again anyway. */
+const LOOK_MS = 1_000
+
+export function bindIncumbent(core: DaemonCore) {
+  const { control, state, listeners, log, policy } = core
+
+  const send = (said: FromIncumbent): void => {
+    const session = control.session
+    if (session?.handoffId == null) return
+    session.send(toMessage(said, session.handoffId, core.lastError))
+  }
+
+  return incumbentMachine.provide({
+    actors: {
+      acquireLock: fromPromise(async () => state.acquireLock()),
+      openState: fromPromise(async ({ input, signal }) => {
+        await core.noting('open', state.open(input.reason, signal))
+        return { canResume: state.canResume }
+      }),
+      publishControl: fromPromise(async () => {
+        await refuseTakenPath(core)
+        control.publish()
+      }),
+      drain: fromPromise(({ input }) => core.noting('drain', state.drain(input.budgetMs))),
+      seal: fromPromise(() =>
+        core.noting(
+          'seal',
+          state.seal(policy.deadlineMs, (shardsSealed, shardsTotal, lastRevision) => {
+            control.session?.send({ type: 'SealProgress', shardsSealed, shardsTotal, lastRevision })
+          }),
+        ),
+      ),
+      resume: fromPromise(() => core.noting('resume', state.resume())),
+      closeState: fromPromise(() => core.noting('close', state.close())),
+      probeControl: fromPromise(async ({ signal }) => {
+        const hello = await askHello(core.options.controlSocket, { timeoutMs: LOOK_MS, signal })
+        return { answeredBy: hello === null ? 'nobody' : hello.pid === process.pid ? 'self' : 'other' } as const
+      }),
+    },
+    actions: {
+      sendToSupervisor: (_, said) => send(said),
+      closeSession: () => control.closeSession(),
+      startAccepting: () => core.mustSucceed('start accepting', listeners.startAccepting()),
+      stopAccepting: () => core.mustSucceed('stop accepting', listeners.stopAccepting()),
+      releaseLock: () => state.releaseLock(),
+      cancelHook: () => state.cancelHook(),
+      startHeartbeat: () => control.session?.startBeating(policy.heartbeatPeriodMs),
+      stopHeartbeat: () => control.session?.stopBeating(),
+      exitProcess: (_, { status }) => core.exit(status),
+      recordUnexpected: (_, { event }) => log.warn({ event }, 'the supervisor said something that is not due now'),
+    },
+  })
+}
+
+/** What a supervisor's message means to the incumbent; null: its side never says that. */
+export function toIncumbentEvent(message: Message): SupervisorToIncumbentEvent | null {
+  switch (message.type) {
+    case 'PrepareHandoff': {
+      const decisionBudgetMs = clampMs(message.deadlineMs)
+      const drainBudgetMs = Math.min(clampMs(message.drainGraceMs), decisionBudgetMs)
+      return { type: 'supervisor.requestedDrain', drainBudgetMs, decisionBudgetMs }
+    }
+    case 'SealRequest':
+      return { type: 'supervisor.requestedSeal' }
+    case 'Commit':
+      return { type: 'supervisor.committed' }
+    case 'Abort':
+      return { type: 'supervisor.aborted' }
+    case 'ResumeAfterAbort':
+      return { type: 'supervisor.requestedResume' }
+    case 'Heartbeat':
+      return { type: 'supervisor.beat' }
+    default:
+      return null
+  }
+}
+
+/** A day is longer than any swap; setTimeout and Number take no u64. */
+const clampMs = (ms: bigint): number => Number(ms > 86_400_000n ? 86_400_000n : ms)
+
+function toMessage(said: FromIncumbent, handoffId: HandoffId, lastError: Error | null): Message {
+  switch (said.kind) {
+    case 'Drained':
+      return { type: 'Drained', openConnsRemaining: said.openConnections, acceptClosed: said.acceptClosed }
+    case 'SealComplete':
+      return {
+        type: 'SealComplete',
+        handoffId,
+        lastRevisionPerShard: said.revisions.map(BigInt),
+        dataDirFingerprint: fingerprintBytes(said.fingerprint),
+      }
+    case 'SealFailed':
+      return { type: 'SealFailed', handoffId, error: lastError?.message ?? said.failure, partialState: said.failure }
+    case 'Heartbeat':
+      return { type: 'Heartbeat', tsMs: BigInt(Date.now()) }
+  }
+}
+
+export function logSaid(core: DaemonCore, event: SupervisorToIncumbentEvent): void {
+  const name = {
+    'supervisor.requestedDrain': LOG_EVENTS.prepare,
+    'supervisor.requestedSeal': LOG_EVENTS.seal,
+    'supervisor.committed': LOG_EVENTS.commit,
+    'supervisor.aborted': LOG_EVENTS.abort,
+    'supervisor.requestedResume': LOG_EVENTS.resume,
+  }[event.type as string]
+  if (name !== undefined) core.log.info({ event: name, handoffId: core.control.session?.handoffId }, event.type)
+}
+
+/** A cold start must not rename over the socket of a daemon that serves other data. */
+async function refuseTakenPath(core: DaemonCore): Promise<void> {
+  if (core.cold === false) return
+  core.cold = false
+  const path = core.options.controlSocket
+  const hello = await askHello(path, { timeoutMs: LOOK_MS })
+  if (hello !== null && hello.pid !== process.pid)
+    throw daemonError('ERR_HANDOFF_CONTROL_PATH_TAKEN', [path, hello.pid])
+}

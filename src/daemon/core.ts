@@ -1,0 +1,74 @@
+/** What the two machines of a daemon process share: its state, listeners, control socket, log, and its way out. */
+import type { ExitStatus } from '../../machines/handoff/failures.js'
+import type { Policy } from '../../machines/handoff/policy.js'
+import { createLog, type Logger } from '../observe/log.js'
+import { ControlServer, type SessionHandlers } from './control-server.js'
+import type { ListenerSet } from './listener-set.js'
+import type { DaemonOptions } from './options.js'
+import { DaemonState } from './state.js'
+
+/** How long leaving clients may take to be told, ms, before the process is gone all the same. */
+const RELEASE_MS = 1_000
+
+export class DaemonCore {
+  readonly options: DaemonOptions
+  readonly policy: Policy
+  readonly listeners: ListenerSet
+  readonly state: DaemonState
+  readonly control: ControlServer
+  readonly log: Logger
+  /** The last hook error, for the sentence that goes to the supervisor. */
+  lastError: Error | null = null
+  /** No control socket was published yet: the path may belong to somebody else. */
+  cold = true
+  #exiting = false
+
+  constructor(options: DaemonOptions, policy: Policy, listeners: ListenerSet, session: SessionHandlers) {
+    this.options = options
+    this.policy = policy
+    this.listeners = listeners
+    this.log = (options.log ?? createLog()).child({ controlSocket: options.controlSocket })
+    this.state = new DaemonState(options, listeners, this.log)
+    this.control = new ControlServer({
+      path: options.controlSocket,
+      buildId: options.buildId ?? '',
+      policy,
+      allowedUids: options.allowedUids ?? [],
+      log: this.log,
+      session,
+    })
+  }
+
+  /** Passes a hook's result on; a failure is kept for the supervisor and told to the log. */
+  async noting<T>(hook: string, running: Promise<T>): Promise<T> {
+    try {
+      return await running
+    } catch (error) {
+      this.lastError = error instanceof Error ? error : new Error(String(error))
+      this.log.error({ err: this.lastError, hook }, `the ${hook} hook failed`)
+      throw error
+    }
+  }
+
+  /** For what the design takes for granted: if it fails, this process must not pretend to serve. */
+  mustSucceed(what: string, doing: Promise<unknown>): void {
+    doing.catch((error: unknown) => {
+      this.log.fatal({ err: error }, `could not ${what}`)
+      this.exit(1)
+    })
+  }
+
+  /** Idle clients are closed, words on their way are flushed, then the process ends; the kernel frees the lock. */
+  exit(status: ExitStatus): void {
+    if (this.#exiting) return
+    this.#exiting = true
+    const session = this.control.session
+    const leave = (): void => process.exit(status)
+    setTimeout(leave, RELEASE_MS)
+    void Promise.allSettled([session?.flushed(), this.listeners.release()]).then(() => {
+      // Only what is still ours is removed: a successor has renamed its own socket over the path.
+      this.control.close()
+      leave()
+    })
+  }
+}

@@ -1,0 +1,18 @@
+/** Public door `handoff-machines/daemon`: make a daemon's program replaceable. */
+export type { AttachedServer, ConnectionFacts } from './attach/attach-server.js'
+export type { DrainOptions, DrainResult } from './attach/drain.js'
+export type {
+  Daemon,
+  DaemonListener,
+  DaemonOptions,
+  HookLimits,
+  ListenOptions,
+  OpenContext,
+  OpenDaemon,
+  PrepareContext,
+  Revision,
+  SealContext,
+  SealResult,
+} from './options.js'
+export { detectRole, type Role } from './role.js'
+export { serveDaemon } from './serve-daemon.js'

@@ -1,0 +1,102 @@
+/** The daemon's listeners, inherited or bound, and the servers attached to them: they start and stop accepting together. */
+import type { Server } from 'node:net'
+import { daemonError } from '../errors/daemon.js'
+import { closeFd } from '../os/fds.js'
+import type { InheritedListener } from '../os/inherited.js'
+import { bindListener, DEFAULT_BACKLOG, formatAddress, queueFacts } from '../os/listeners.js'
+import { type AttachedServer, attachServer, type ReleaseResult } from './attach/attach-server.js'
+import type { DrainResult } from './attach/drain.js'
+import type { DaemonListener, HookLimits, ListenOptions } from './options.js'
+
+export class ListenerSet {
+  readonly #listeners = new Map<string, DaemonListener>()
+  /** Attached now, per listener in order of attachment. */
+  #attached = new Map<string, AttachedServer[]>()
+  /** Attached before the last reopen: the n-th new server takes the connections of the n-th old one over. */
+  #previous = new Map<string, AttachedServer[]>()
+
+  constructor(inherited: readonly InheritedListener[], wanted: { readonly [name: string]: ListenOptions }) {
+    for (const { name, fd, address } of inherited) {
+      const backlog = queueFacts(fd)?.backlog ?? DEFAULT_BACKLOG
+      this.#add(name, fd, backlog, formatAddress(address))
+    }
+    for (const [name, options] of Object.entries(wanted)) {
+      if (this.#listeners.has(name)) continue
+      const backlog = options.backlog ?? DEFAULT_BACKLOG
+      const address =
+        'path' in options
+          ? ({ kind: 'unix', path: options.path } as const)
+          : ({ kind: 'tcp', host: options.host ?? null, port: options.port ?? 0 } as const)
+      const bound = bindListener({ name, address, backlog })
+      this.#add(name, bound.fd, backlog, formatAddress(bound.address))
+    }
+  }
+
+  /** For `open` and `prepare`; a name that does not exist tells so instead of being undefined. */
+  byName(): { readonly [name: string]: DaemonListener } {
+    return new Proxy(Object.fromEntries(this.#listeners), {
+      get: (target, name) => {
+        if (typeof name !== 'string' || Object.hasOwn(target, name)) return Reflect.get(target, name)
+        throw daemonError('ERR_HANDOFF_USAGE_LISTENER_UNKNOWN', [
+          name,
+          [...this.#listeners.keys()].join(', ') || 'none',
+        ])
+      },
+    })
+  }
+
+  all(): readonly DaemonListener[] {
+    return [...this.#listeners.values()]
+  }
+
+  get servers(): readonly AttachedServer[] {
+    return [...this.#attached.values()].flat()
+  }
+
+  /** Before the state is opened again: what gets attached now replaces what is attached. */
+  expectReplacements(): void {
+    this.#previous = this.#attached
+    this.#attached = new Map()
+  }
+
+  async startAccepting(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.startAccepting()))
+  }
+
+  async stopAccepting(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.stopAccepting()))
+  }
+
+  async drain(limits: HookLimits): Promise<readonly DrainResult[]> {
+    return await Promise.all(this.servers.map((server) => server.drain(limits)))
+  }
+
+  openConnections(): number {
+    return this.servers.reduce((sum, server) => sum + server.connections().open, 0)
+  }
+
+  /** Closes what is idle, before the process ends. */
+  async release(): Promise<ReleaseResult> {
+    const results = await Promise.all(this.servers.map((server) => server.release()))
+    return {
+      idleClosed: results.reduce((sum, { idleClosed }) => sum + idleClosed, 0),
+      withUnread: results.reduce((sum, { withUnread }) => sum + withUnread, 0),
+    }
+  }
+
+  close(): void {
+    for (const { fd } of this.#listeners.values()) closeFd(fd)
+    this.#listeners.clear()
+  }
+
+  #add(name: string, fd: number, backlog: number, address: string): void {
+    const attach = (server: Server): AttachedServer => {
+      const now = this.#attached.get(name) ?? []
+      const replaces = this.#previous.get(name)?.[now.length]
+      const handle = attachServer({ name, fd, backlog }, server, replaces === undefined ? {} : { replaces })
+      if (!now.includes(handle)) this.#attached.set(name, [...now, handle])
+      return handle
+    }
+    this.#listeners.set(name, { name, fd, backlog, address, attach })
+  }
+}
