@@ -1,0 +1,153 @@
+/** Every event each role may get, in its kinds: legal, stale, wrong. */
+import type { FailureCode } from '../../../machines/handoff/failures.js'
+import type { greetingMachine } from '../../../machines/handoff/greeting.machine.js'
+import type { incumbentMachine } from '../../../machines/handoff/incumbent.machine.js'
+import { DEFAULT_POLICY, type Policy } from '../../../machines/handoff/policy.js'
+import type { successorMachine } from '../../../machines/handoff/successor.machine.js'
+import type { supervisorMachine } from '../../../machines/handoff/supervisor.machine.js'
+import type { SwapOutput, swapMachine } from '../../../machines/handoff/swap.machine.js'
+import type { Alphabet } from './alone.js'
+
+const BOOLEANS = [true, false]
+const FINGERPRINTS = ['a'.repeat(64), 'b'.repeat(64)]
+
+export const O = 100
+export const N = 200
+
+export const incumbentAlphabet: Alphabet<typeof incumbentMachine> = {
+  inputs: (['cold', 'live'] as const).flatMap((start) =>
+    BOOLEANS.map((canResume) => ({ policy: DEFAULT_POLICY, start, canResume })),
+  ),
+  events: [
+    { type: 'supervisor.attended' },
+    { type: 'supervisor.requestedDrain', drainBudgetMs: 60_000, decisionBudgetMs: 300_000 },
+    { type: 'supervisor.requestedSeal' },
+    { type: 'supervisor.committed' },
+    { type: 'supervisor.aborted' },
+    { type: 'supervisor.requestedResume' },
+    { type: 'supervisor.beat' },
+    { type: 'supervisor.disconnected' },
+    { type: 'supervisor.violatedProtocol' },
+    { type: 'process.stopRequested' },
+  ],
+  outputs: {
+    acquireLock: [{ held: true }, { held: false }],
+    openState: [{ canResume: true }, { canResume: false }],
+    drain: [{ openConnections: 0 }],
+    seal: [{ revisions: ['1'], fingerprint: null }],
+    probeControl: [{ answeredBy: 'nobody' }, { answeredBy: 'self' }, { answeredBy: 'other' }],
+  },
+}
+
+export const successorAlphabet: Alphabet<typeof successorMachine> = {
+  inputs: BOOLEANS.map((deadlineKnown) => ({ policy: DEFAULT_POLICY, deadlineKnown })),
+  events: [
+    { type: 'supervisor.acknowledged', versionOk: true },
+    { type: 'supervisor.acknowledged', versionOk: false },
+    { type: 'supervisor.began' },
+    { type: 'supervisor.committed' },
+    { type: 'supervisor.aborted' },
+    { type: 'supervisor.beat' },
+    { type: 'supervisor.disconnected' },
+    { type: 'supervisor.violatedProtocol' },
+    { type: 'process.stopRequested' },
+  ],
+  outputs: {
+    acquireLock: [{ held: true }, { held: false }],
+    openState: [{ healthy: true, revisions: ['1'], fingerprint: null }],
+    probeControl: [{ answeredBy: 'nobody' }, { answeredBy: 'self' }, { answeredBy: 'other' }],
+  },
+}
+
+export const greetingAlphabet: Alphabet<typeof greetingMachine> = {
+  inputs: [{ policy: DEFAULT_POLICY }],
+  events: [
+    { type: 'incumbent.served' },
+    ...BOOLEANS.map((versionOk) => ({ type: 'supervisor.acknowledged', versionOk }) as const),
+    { type: 'supervisor.beat' },
+    { type: 'supervisor.disconnected' },
+    { type: 'supervisor.violatedProtocol' },
+  ],
+  outputs: {},
+}
+
+export const withProbation: Policy = { ...DEFAULT_POLICY, probationMs: 30_000 }
+
+export const swapAlphabet: Alphabet<typeof swapMachine> = {
+  inputs: [DEFAULT_POLICY, withProbation].map((policy) => ({ policy, incumbentPid: O })),
+  events: [
+    ...[O, N].flatMap((pid) =>
+      BOOLEANS.flatMap((versionOk) => [
+        { type: 'incumbent.greeted', pid, versionOk, session: 'many' } as const,
+        { type: 'incumbent.greeted', pid, versionOk, session: 'one' } as const,
+        { type: 'successor.greeted', pid, versionOk } as const,
+      ]),
+    ),
+    ...BOOLEANS.map((acceptClosed) => ({ type: 'incumbent.drained', acceptClosed }) as const),
+    { type: 'incumbent.sealed', revisions: ['5'], fingerprint: FINGERPRINTS[0] ?? null },
+    { type: 'incumbent.sealFailed' },
+    { type: 'incumbent.progressed' },
+    { type: 'incumbent.disconnected' },
+    { type: 'incumbent.violatedProtocol' },
+    { type: 'incumbent.exited' },
+    ...BOOLEANS.flatMap((healthy) =>
+      FINGERPRINTS.flatMap((fingerprint) =>
+        ['4', '5'].map((revision) => {
+          return { type: 'successor.becameReady', healthy, revisions: [revision], fingerprint } as const
+        }),
+      ),
+    ),
+    { type: 'successor.progressed' },
+    { type: 'successor.disconnected' },
+    { type: 'successor.violatedProtocol' },
+    { type: 'successor.exited' },
+    { type: 'successor.becameUnhealthy' },
+    { type: 'operator.cancelled' },
+  ],
+  outputs: {
+    spawnSuccessor: [{ pid: N }],
+    probeControl: ['nobody', 'incumbent', 'successor', 'other'].map((answeredBy) => ({ answeredBy })),
+  },
+}
+
+const outcome = (given: Partial<SwapOutput>): SwapOutput => ({
+  result: 'nobodyServes',
+  failure: null,
+  servingPid: null,
+  failover: false,
+  retiringPid: null,
+  ...given,
+})
+
+export const OUTCOMES = {
+  committed: outcome({ result: 'committed', servingPid: N, retiringPid: O }),
+  failover: outcome({ result: 'committed', servingPid: N, failover: true }),
+  rolledBack: outcome({
+    result: 'rolledBack',
+    servingPid: O,
+    failure: 'ERR_HANDOFF_SEAL_FAILED' satisfies FailureCode,
+  }),
+  nobodyServes: outcome({ failure: 'ERR_HANDOFF_SUCCESSOR_EXITED' satisfies FailureCode }),
+}
+
+export const supervisorAlphabet: Alphabet<typeof supervisorMachine> = {
+  // Two failed starts make a loop: the count is what matters, not how high it goes.
+  inputs: [{ policy: { ...DEFAULT_POLICY, crashLoopLimit: 2 } }],
+  events: [
+    { type: 'swap.requested' },
+    { type: 'primitive.exited', pid: O },
+    { type: 'primitive.exited', pid: N },
+    { type: 'operator.stopped' },
+    { type: 'operator.left' },
+  ],
+  outputs: {
+    readJournal: [{ pids: [] }, { pids: [O, N] }],
+    lookAround: [
+      { answeringPid: null, livingPids: [] },
+      { answeringPid: null, livingPids: [O] },
+      { answeringPid: O, livingPids: [O] },
+    ],
+    startPrimitive: [{ pid: O }],
+    swap: Object.values(OUTCOMES),
+  },
+}
