@@ -122,7 +122,8 @@ function inheritedSocket(fd: number): Required<FdFacts> {
     if (!isErrno(error, 'EBADF')) throw error
     throw osError('ERR_HANDOFF_INHERITED_FD', [fd, 'it is not open'], error)
   }
-  if (facts.socket === undefined) throw osError('ERR_HANDOFF_INHERITED_FD', [fd, `it is a ${facts.kind}, not a socket`])
+  if (facts.socket === undefined)
+    throw osError('ERR_HANDOFF_INHERITED_FD', [fd, `it is not a socket (kind: ${facts.kind})`])
   if (facts.socket.type !== 'stream') throw osError('ERR_HANDOFF_INHERITED_FD', [fd, 'it is not a stream socket'])
   return { ...facts, socket: facts.socket }
 }

@@ -189,7 +189,7 @@ export function queueFacts(fd: number): QueueFacts | null {
   try {
     return native.tcpQueue(fd)
   } catch (error) {
-    if (isErrno(error, 'EOPNOTSUPP', 'ENOPROTOOPT', 'ENOSYS', 'EINVAL')) return null
+    if (isErrno(error, 'ENOTSUP', 'EOPNOTSUPP', 'ENOPROTOOPT', 'ENOSYS', 'EINVAL')) return null
     throw error
   }
 }

@@ -107,7 +107,8 @@ export function stageUnixServer(path: string, options: StageOptions = {}): Stage
   }
 }
 
-const stagingPrefix = (path: string): string => `.${basename(path)}.staging-`
+// Cut, so that it stays short enough for bindAnyLength; two names with one beginning share a sweep, which is harmless.
+const stagingPrefix = (path: string): string => `.${basename(path).slice(0, 16)}.staging-`
 
 /** Removes staging names next to `path` whose process is dead: a successor that was killed could not. */
 export function sweepStagedSockets(path: string): void {
