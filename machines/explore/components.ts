@@ -3,7 +3,8 @@
  *
  * Tarjan's algorithm without recursion, since paths are far longer than a call stack.
  */
-import type { StateGraph, StateId } from './graph.js'
+import { seek } from './breadth-first.js'
+import type { EdgeId, StateGraph, StateId } from './graph.js'
 import type { StepKind } from './world.js'
 
 export interface Components {
@@ -78,30 +79,7 @@ export function components<S>(
   return { of, count, follows }
 }
 
-/** A shortest way along followed edges from `from` back to itself within its component; empty when there is none. */
-export function loopThrough<S>(graph: StateGraph<S>, { of, follows }: Components, from: StateId): number[] {
-  const cameBy = new Map<StateId, number>()
-  const queue: StateId[] = [from]
-  for (const id of queue) {
-    for (let edge = graph.edgesStart(id); edge < graph.edgesEnd(id); edge++) {
-      const next = graph.target(edge)
-      if (follows[graph.store.edgeLabels.get(edge)] === 0 || of[next] !== of[from]) {
-        continue
-      }
-      if (next === from) {
-        const loop = [edge]
-        for (let at = id; at !== from; ) {
-          const by = cameBy.get(at) as number
-          loop.push(by)
-          at = graph.source(by)
-        }
-        return loop.reverse()
-      }
-      if (!cameBy.has(next)) {
-        cameBy.set(next, edge)
-        queue.push(next)
-      }
-    }
-  }
-  return []
+/** A shortest way along followed edges from `from` back to itself; empty when there is none. */
+export function loopThrough<S>(graph: StateGraph<S>, { follows }: Components, from: StateId): EdgeId[] {
+  return seek(graph, [from], follows, (edge) => graph.target(edge) === from) ?? []
 }

@@ -64,13 +64,16 @@ export type Effect =
   | SendEffect
   | EmitEffect
 
+/** Events XState makes itself: timers, results of actors. */
+export type SystemEvent = AnyEventObject & { readonly type: `xstate.${string}` }
+
 /** An actor started under `id` has finished. */
-export function doneEvent(id: string, output?: unknown): AnyEventObject {
+export function doneEvent(id: string, output?: unknown): SystemEvent {
   return { type: `xstate.done.actor.${id}`, output, actorId: id }
 }
 
 /** An actor started under `id` has failed. Give an error code or another plain value, so that states stay comparable. */
-export function errorEvent(id: string, error?: unknown): AnyEventObject {
+export function errorEvent(id: string, error?: unknown): SystemEvent {
   return { type: `xstate.error.actor.${id}`, error, actorId: id }
 }
 

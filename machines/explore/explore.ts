@@ -220,7 +220,7 @@ export function explore<S>(world: World<S>, options: ExploreOptions<S> = {}): Ex
     }
   }
 
-  const covered = new Set(store.coverSets.flat())
+  const covered = new Set([...(world.initialCovers ?? []), ...store.coverSets.flat()])
   const bytes = store.bytes + index.bytes
   const elapsedMs = options.now && startedAt !== undefined ? options.now() - startedAt : undefined
   return {

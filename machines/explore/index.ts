@@ -39,6 +39,7 @@ export type {
   SendEffect,
   StartEffect,
   StopEffect,
+  SystemEvent,
 } from './effects.js'
 export { doneEvent, errorEvent, restOf } from './effects.js'
 export type { Coverage, Exploration, ExploreOptions, Progress } from './explore.js'
@@ -55,10 +56,13 @@ export type {
   SnapshotView,
   Stepped,
   StepperOptions,
-  SystemEvent,
 } from './machine-stepper.js'
 export { createMachineStepper, MachineStepError } from './machine-stepper.js'
+export type { CoverOptions, GeneratedPath, GraphLogic, ShortestPathsOptions, TransitionCover } from './paths.js'
+export { graphLogic, shortestPathsTo, transitionCover } from './paths.js'
 export type { Always, Eventually, OnEdge, Property, Sometimes, SometimesOnEdge, Verdict } from './property.js'
+export type { Replay, ReplayFile, Sequence, SequenceRow } from './replay.js'
+export { replay, sequenceOf, toReplayFile, UnknownLabelError } from './replay.js'
 export type { Violation, ViolationKind } from './violations.js'
 export type { Step, StepKind, StepNote, World } from './world.js'
 export { ContractError } from './world.js'

@@ -13,17 +13,15 @@ import type {
   EventFromLogic,
   InputFrom,
   SnapshotFrom,
+  StateValue,
 } from 'xstate'
 import { createEmptyActor } from 'xstate'
 import { canonical } from './canonical.js'
-import { type Effect, toEffect } from './effects.js'
+import { type Effect, type SystemEvent, toEffect } from './effects.js'
 import { type MachineParts, machineParts } from './machine-parts.js'
 
 /** The number of a machine snapshot within one stepper; a plain part of a world's state. */
 export type SnapshotId = number
-
-/** Events XState makes itself: timers, results of actors. */
-export type SystemEvent = AnyEventObject & { readonly type: `xstate.${string}` }
 
 /** What one event does to a machine. The same step always yields the same frozen object. */
 export interface Stepped {
@@ -55,7 +53,7 @@ export interface SnapshotView<M extends AnyStateMachine> {
   readonly children: readonly string[]
   hasTag(tag: string): boolean
   /** As XState's `snapshot.matches`. */
-  matches(value: Parameters<SnapshotFrom<M>['matches']>[0]): boolean
+  matches(value: StateValue): boolean
 }
 
 export interface MachineStepper<M extends AnyStateMachine> {
@@ -247,7 +245,7 @@ function viewOf(id: SnapshotId, snapshot: AnyMachineSnapshot, parts: MachinePart
     states: snapshot._nodes.map((node: AnyStateNode) => parts.stateId(node)),
     children: Object.keys(snapshot.children),
     hasTag: (tag: string) => tags.has(tag),
-    matches: (value: Parameters<AnyMachineSnapshot['matches']>[0]) => snapshot.matches(value),
+    matches: (value: StateValue) => snapshot.matches(value as never),
   })
 }
 

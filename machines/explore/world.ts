@@ -40,11 +40,14 @@ export interface World<S> {
   steps(state: S): Iterable<Step<S>>
   /**
    * What tells two states apart: a text, or (several times faster and smaller) the list of the state's parts. Small
-   * integers are taken as they are, every other part is interned; the list has the same length for every state.
+   * integers are taken as they are, every other part is interned; the list has the same length for every state. It is
+   * read at once and never kept, so one array may serve all calls.
    */
   key(state: S): string | readonly unknown[]
   /** Ids that some path should cover, e.g. the parts of all machines. Coverage is reported against them. */
   readonly coverable?: readonly string[]
+  /** What the initial states have exercised already: the `covers` of their machines' starts. */
+  readonly initialCovers?: readonly string[]
   /** The state as JSON for counterexamples and generated paths. Default: the state itself. */
   describe?(state: S): unknown
   /** Notes of a step of a printed path, where `Step.notes` would be too dear for every step. */

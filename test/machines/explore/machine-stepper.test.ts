@@ -27,6 +27,7 @@ type Event =
 const machine = setup({
   types: { context: {} as Context, events: {} as Event, input: {} as { budgetMs: number } },
   actions: {
+    leave: () => {},
     tell: (_, _params: { what: string }) => {
       throw new Error('an exploration runs nothing')
     },
@@ -52,7 +53,7 @@ const machine = setup({
     waiting: {
       tags: 'idle',
       entry: { type: 'tell', params: ({ context }) => ({ what: `try ${context.tries}` }) },
-      exit: 'tell',
+      exit: 'leave',
       after: {
         readyTimeoutMs: {
           target: 'waiting',
@@ -120,7 +121,7 @@ describe('a machine as a table', () => {
     const waiting = peer.start(input).snapshot
     const opening = peer.send(waiting, { type: 'peer.ready', revision: 1 })
     expect(opening.effects).toEqual([
-      { kind: 'action', type: 'tell' },
+      { kind: 'action', type: 'leave' },
       { kind: 'disarmTimer', id: timeout },
       { kind: 'armTimer', id: 'pulse', delayMs: 50, event: { type: 'noise' } },
       { kind: 'emit', event: { type: 'opened' } },
