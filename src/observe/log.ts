@@ -52,7 +52,7 @@ export function createLog(options: LogOptions = {}): Logger {
 
 function stderr(): DestinationStream {
   const out = destination({ dest: 2, sync: true })
-  // Whoever reads our log may go away (EPIPE). The log is lost then; the service must not be.
+  // The reader may go away (EPIPE), the disk may be full (ENOSPC). The log is lost then; the service must not be.
   out.on('error', () => {})
   return out
 }

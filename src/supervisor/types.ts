@@ -112,7 +112,7 @@ export interface Supervisor {
    */
   swap(spec?: SwapSpec): Promise<SwapOutcome>
   status(): SupervisorStatus
-  /** Orderly stop: SIGTERM to the primitive, grace, SIGKILL; then everything is closed. */
+  /** Orderly stop: SIGTERM to the primitive, grace, SIGKILL; then everything is closed. A second call ends the grace. */
   stop(): Promise<void>
   /** Called on every change of the status. @returns the way out. */
   subscribe(listener: (status: SupervisorStatus) => void): () => void

@@ -1,0 +1,14 @@
+/** The commands of `handoff`, loaded only when typed: help must not wait for what a supervisor needs. */
+import type { Io } from './io.js'
+
+export interface Command {
+  /** @returns the exit code. @throws HandoffError for what the person can mend */
+  run(argv: readonly string[], io: Io): Promise<number>
+}
+
+export const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Promise<Command> }>> = {
+  supervise: { summary: 'run a program under a supervisor that can swap it', load: () => import('./supervise.js') },
+  swap: { summary: 'replace the running program without a gap', load: () => import('./swap.js') },
+  status: { summary: 'who serves, since when, how the last swap went', load: () => import('./status.js') },
+  stop: { summary: 'stop the supervisor and its program, in order', load: () => import('./stop.js') },
+}

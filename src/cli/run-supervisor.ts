@@ -1,0 +1,118 @@
+/** The life of a supervisor process: look, open the trigger, start, serve swaps, stop in order. */
+import type { Logger } from '../observe/log.js'
+import { createLog } from '../observe/log.js'
+import { resolveBinary } from '../supervisor/binary.js'
+import { loadConfig, type SupervisorConfig } from '../supervisor/config.js'
+import { openTrigger } from '../supervisor/trigger.js'
+import type { Supervisor, SupervisorOptions, SwapOutcome } from '../supervisor/types.js'
+import { EXIT_CODES } from './exit-codes.js'
+import { outcomeReport } from './format.js'
+import type { Io, StopSignal } from './io.js'
+
+/** Where a supervisor comes from; loaded late, so that a mistyped flag is told at once. */
+export type SupervisorDoor = () => Promise<(options: SupervisorOptions) => Supervisor>
+
+export const realDoor: SupervisorDoor = async () =>
+  (await import('../supervisor/create-supervisor.js')).createSupervisor
+
+export interface RunOptions {
+  readonly config: string
+  readonly json: boolean
+  readonly logLevel: string | undefined
+}
+
+/** @returns the exit code, once everything has ended. @throws HandoffError before anything was started. */
+export async function runSupervisor(options: RunOptions, io: Io, door: SupervisorDoor): Promise<number> {
+  const log = createLog({
+    level: options.logLevel,
+    format: options.json ? 'json' : undefined,
+    base: { role: 'supervisor' },
+  })
+  const config = loadConfig(options.config)
+  resolveBinary(config.binary) // looked up again at each start; this only tells a typo before anything is bound
+  const supervisor = (await door())(supervisorOptions(config, log))
+  return new Run(supervisor, config, options, io, log).live()
+}
+
+function supervisorOptions(config: SupervisorConfig, log: Logger): SupervisorOptions {
+  const { file: _file, triggerSocket: _trigger, ...rest } = config
+  return { ...rest, log }
+}
+
+class Run {
+  #signalled = false
+  #stopAsked: (why: string) => void = () => {}
+  readonly #stopping = new Promise<string>((resolve) => {
+    this.#stopAsked = resolve
+  })
+
+  constructor(
+    readonly supervisor: Supervisor,
+    readonly config: SupervisorConfig,
+    readonly options: RunOptions,
+    readonly io: Io,
+    readonly log: Logger,
+  ) {}
+
+  async live(): Promise<number> {
+    const offSignals = this.io.onSignal(['SIGTERM', 'SIGINT'], (signal) => this.#onSignal(signal))
+    try {
+      return await this.#serve()
+    } finally {
+      offSignals()
+    }
+  }
+
+  async #serve(): Promise<number> {
+    // The trigger comes first: it is the claim that no second supervisor runs here, and shows a start that takes long.
+    const trigger = await openTrigger({
+      path: this.config.triggerSocket,
+      supervisor: this.supervisor,
+      binary: this.config.binary,
+      allowedBinaries: this.config.allowedBinaries,
+      allowedUids: this.config.allowedUids,
+      onStop: () => this.#stopAsked('asked on the trigger socket'),
+      log: this.log,
+    })
+    const unsubscribe = this.#tellOutcomes()
+    let exitCode: number = EXIT_CODES.ok
+    try {
+      const started = this.supervisor.start()
+      started.catch(() => {}) // told below, unless a stop came first
+      await Promise.race([started, this.#stopping])
+      this.log.info({ trigger: this.config.triggerSocket }, 'ready for swaps')
+      this.log.info({ why: await this.#stopping }, 'stopping in order')
+    } catch (err) {
+      this.log.fatal({ err }, 'could not start')
+      exitCode = EXIT_CODES.failed
+    }
+    const closed = trigger.close()
+    await this.supervisor.stop()
+    await closed // who waited for a swap is told how it ended
+    unsubscribe()
+    return exitCode
+  }
+
+  #onSignal(signal: StopSignal): void {
+    if (this.#signalled) {
+      this.log.warn({ signal }, 'a second signal: ending at once')
+      void this.supervisor.stop()
+      return
+    }
+    this.#signalled = true
+    this.#stopAsked(signal)
+  }
+
+  #tellOutcomes(): () => void {
+    let told: string | null = null
+    return this.supervisor.subscribe(({ lastSwap }) => {
+      if (lastSwap === null || lastSwap.handoffId === told) return
+      told = lastSwap.handoffId
+      this.io.out(this.options.json ? `${JSON.stringify(lastSwap satisfies SwapOutcome)}\n` : this.#report(lastSwap))
+    })
+  }
+
+  #report(outcome: SwapOutcome): string {
+    return outcomeReport(outcome, this.io.outIsTTY && !this.io.env.NO_COLOR)
+  }
+}

@@ -1,0 +1,38 @@
+/** `handoff supervise`: a supervisor in the foreground, until SIGTERM, SIGINT or `handoff stop`. */
+import { isHelp, readFlags, type Usage } from './args.js'
+import type { Io } from './io.js'
+import { realDoor, runSupervisor, type SupervisorDoor } from './run-supervisor.js'
+import { DEFAULT_CONFIG } from './target.js'
+
+const FLAGS = {
+  config: { type: 'string', short: 'c', value: 'FILE', help: `what to run and where (default: ${DEFAULT_CONFIG})` },
+  'log-level': {
+    type: 'string',
+    value: 'LEVEL',
+    help: 'trace, debug, info, warn, error, fatal or silent (default: info)',
+  },
+  json: { type: 'boolean', help: 'outcomes of swaps as lines of JSON on stdout, and the log as JSON too' },
+} as const
+
+export const usage = {
+  command: 'handoff supervise',
+  summary: 'start a program, keep it running, and swap it when asked.',
+  flags: FLAGS,
+  notes: [
+    'A living program of an earlier supervisor is adopted, not started again. SIGTERM and SIGINT stop both in order.',
+    'Exit codes: 0 stopped in order, 1 it could not start or go on, 64 usage, 75 a supervisor already runs there.',
+  ].join('\n'),
+} as const satisfies Usage<typeof FLAGS>
+
+export async function run(argv: readonly string[], io: Io, door: SupervisorDoor = realDoor): Promise<number> {
+  const flags = readFlags(usage, argv)
+  if (isHelp(flags)) {
+    io.out(flags.help)
+    return 0
+  }
+  return runSupervisor(
+    { config: flags.config ?? DEFAULT_CONFIG, json: flags.json === true, logLevel: flags['log-level'] },
+    io,
+    door,
+  )
+}
