@@ -117,16 +117,14 @@ export interface Native {
 }
 
 /** The package root is where binding.gyp lies: two levels above src/os, three above dist/src/os. */
-function packageRoot(): string {
-  const start = dirname(fileURLToPath(import.meta.url))
-  for (let dir = start; dirname(dir) !== dir; dir = dirname(dir)) {
-    if (existsSync(join(dir, 'binding.gyp'))) return dir
-  }
-  return start
+export function addonPath(start: string): string {
+  let root = start
+  while (!existsSync(join(root, 'binding.gyp')) && dirname(root) !== root) root = dirname(root)
+  return join(root, 'build', 'Release', 'handoff_native.node')
 }
 
-function load(): Native {
-  const path = join(packageRoot(), 'build', 'Release', 'handoff_native.node')
+/** @throws ERR_HANDOFF_NATIVE_MISSING */
+export function loadAddon(path: string): Native {
   try {
     return createRequire(import.meta.url)(path) as Native
   } catch (error) {
@@ -134,4 +132,4 @@ function load(): Native {
   }
 }
 
-export const native: Native = load()
+export const native: Native = loadAddon(addonPath(dirname(fileURLToPath(import.meta.url))))

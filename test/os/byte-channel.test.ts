@@ -191,6 +191,7 @@ test('a process hears the beats of a process whose JavaScript is blocked', async
   const child = spawn(process.execPath, [fixture('channel-peer.mjs'), 'count-beats', String(FRAME.length), '20'], {
     stdio: ['ignore', 'inherit', 'inherit', b],
   })
+  const exited = once(child, 'exit')
   closeFd(b)
   const heard = listen(a)
   heard.channel.startBeating(BEAT)
@@ -201,7 +202,7 @@ test('a process hears the beats of a process whose JavaScript is blocked', async
   expect(heard.text()).toBe('20 whole frames')
   expect(heard.channel.beats().sent).toBeGreaterThanOrEqual(20)
   heard.channel.close()
-  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(await exited).toEqual([0, null])
 })
 
 test('beats and messages share the socket without mixing', async () => {

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import { LOCK_FILE, PID_FILE, readPidFile, tryLockDataDir } from '../../src/os/data-dir-lock.js'
 import { isCloseOnExec } from '../../src/os/fds.js'
-import { checkLeaks, codeOf, fixture, useTempDir } from './support.js'
+import { checkLeaks, codeOf, fixture, unprivileged, useTempDir } from './support.js'
 
 checkLeaks()
 const dir = useTempDir()
@@ -129,7 +129,9 @@ test('a directory that cannot be locked is one clear error', () => {
   mkdirSync(`${dir.path}/blocked`)
   mkdirSync(`${dir.path}/blocked/${LOCK_FILE}`)
   expect(codeOf(() => tryLockDataDir(`${dir.path}/blocked`))).toBe('ERR_HANDOFF_LOCK_DIR')
-  expect(codeOf(() => tryLockDataDir('/proc/self'))).toBe('ERR_HANDOFF_LOCK_DIR')
+  chmodSync(dir.path, 0o555)
+  expect(codeOf(() => unprivileged(() => tryLockDataDir(dir.path)))).toBe('ERR_HANDOFF_LOCK_DIR')
+  chmodSync(dir.path, 0o755)
 })
 
 test('without fs-ext the addon asks the kernel for the same lock', async () => {
@@ -140,8 +142,9 @@ test('without fs-ext the addon asks the kernel for the same lock', async () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   )
+  const exited = once(child, 'exit')
   const [said] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
   expect(JSON.parse(said.toString())).toEqual({ via: 'native', second: { held: false }, again: 'native' })
-  await once(child, 'exit')
+  await exited
   unlinkSync(`${dir.path}/${LOCK_FILE}`)
 })

@@ -36,6 +36,17 @@ export function checkLeaks(): void {
 
 export const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/os/${name}`, import.meta.url))
 
+/** Runs a call without root's power to pass every permission check. */
+export function unprivileged<T>(call: () => T): T {
+  const isRoot = process.geteuid?.() === 0
+  if (isRoot) process.seteuid?.(65_534)
+  try {
+    return call()
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+  }
+}
+
 /** Lets the event loop turn until something is true. The test's own timeout is the only clock. */
 export async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise((resolve) => setImmediate(resolve))

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { acceptOn } from '../../src/os/acceptor.js'
 import { closeFd, describeFd, isCloseOnExec, isNonBlocking, streamPair } from '../../src/os/fds.js'
+import { checkPathIsFree } from '../../src/os/listeners.js'
 import { native } from '../../src/os/native.js'
 import {
   dialOnce,
@@ -14,7 +15,7 @@ import {
   stageUnixServer,
   sweepStagedSockets,
 } from '../../src/os/unix-socket.js'
-import { checkLeaks, codeOf, until, useTempDir } from './support.js'
+import { checkLeaks, codeOf, unprivileged, until, useTempDir } from './support.js'
 
 checkLeaks()
 const dir = useTempDir()
@@ -123,11 +124,13 @@ test('dialling says what is wrong', async () => {
   })
 })
 
-test.runIf(process.getuid?.() !== 0)('a path of another mode is denied', () => {
-  const server = stageUnixServer(`${dir.path}/c.sock`)
+test('a path whose mode keeps us out is denied', () => {
+  const path = `${dir.path}/c.sock`
+  const server = stageUnixServer(path, { mode: 0o000 })
   server.publish()
-  chmodSync(`${dir.path}/c.sock`, 0o000)
-  expect(dialOnce(`${dir.path}/c.sock`)).toMatchObject({ ok: false, why: 'denied' })
+  chmodSync(dir.path, 0o755)
+  expect(unprivileged(() => dialOnce(path))).toMatchObject({ ok: false, why: 'denied' })
+  expect(codeOf(() => unprivileged(() => checkPathIsFree(path)))).toBe('ERR_HANDOFF_SOCKET_PATH_BUSY')
   server.close()
 })
 
