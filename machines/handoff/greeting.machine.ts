@@ -9,8 +9,8 @@ import { unboundAction } from '../effects.js'
 import type { Policy } from './policy.js'
 
 export type GreetingEvents =
-  /** The incumbent serves (again). */
-  | { readonly type: 'incumbent.served' }
+  /** The incumbent no longer serves. */
+  | { readonly type: 'incumbent.stoppedServing' }
   | { readonly type: 'supervisor.acknowledged'; readonly versionOk: boolean }
   | { readonly type: 'supervisor.beat' }
   | { readonly type: 'supervisor.disconnected' }
@@ -32,11 +32,13 @@ export const greetingMachine = setup({
 }).createMachine({
   id: 'greeting',
   context: ({ input }) => ({ policy: input.policy, attended: false }),
-  // While nobody is served the connection waits: whoever asks meanwhile must not take silence for service.
-  initial: 'waiting',
-  on: { 'supervisor.disconnected': '.closed', 'supervisor.violatedProtocol': '.closed' },
+  initial: 'greeting',
+  on: {
+    'supervisor.disconnected': '.closed',
+    'supervisor.violatedProtocol': '.closed',
+    'incumbent.stoppedServing': '.closed',
+  },
   states: {
-    waiting: { on: { 'incumbent.served': 'greeting', 'supervisor.acknowledged': 'closed' } },
     greeting: {
       entry: 'sendHello',
       on: {

@@ -44,11 +44,12 @@ export async function confirmServing(
   pid: number,
   options: { pollMs: number; timeoutMs: number; signal: AbortSignal },
 ): Promise<Hello> {
-  for (;;) {
+  // The first looks come quickly: mostly it is a matter of a millisecond.
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, options.pollMs)) {
     options.signal.throwIfAborted()
     const hello = await askHello(path, { timeoutMs: options.timeoutMs, signal: options.signal })
     if (hello?.pid === pid) return hello
     options.signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, options.pollMs))
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }

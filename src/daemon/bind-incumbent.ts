@@ -4,10 +4,10 @@ import { incumbentMachine } from '../../machines/handoff/incumbent.machine.js'
 import type { FromIncumbent, SupervisorToIncumbentEvent } from '../../machines/handoff/messages.js'
 import type { HandoffId, Message } from '../../machines/handoff/protocol.js'
 import { askHello } from '../channel/ask-hello.js'
+import { fingerprintBytes } from '../channel/fingerprint.js'
 import { daemonError } from '../errors/daemon.js'
 import { LOG_EVENTS } from '../observe/log.js'
 import type { DaemonCore } from './core.js'
-import { fingerprintBytes } from './revisions.js'
 
 /** How long one look at the control path may take, ms; the machine looks again anyway. */
 const LOOK_MS = 1_000
@@ -30,7 +30,7 @@ export function bindIncumbent(core: DaemonCore) {
       }),
       publishControl: fromPromise(async () => {
         await refuseTakenPath(core)
-        control.publish()
+        core.publish()
       }),
       drain: fromPromise(({ input }) => core.noting('drain', state.drain(input.budgetMs))),
       seal: fromPromise(() =>

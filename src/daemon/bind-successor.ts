@@ -4,10 +4,10 @@ import type { FromSuccessor, SupervisorToSuccessorEvent } from '../../machines/h
 import { type Message, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from '../../machines/handoff/protocol.js'
 import { successorMachine } from '../../machines/handoff/successor.machine.js'
 import { askHello } from '../channel/ask-hello.js'
+import { fingerprintBytes } from '../channel/fingerprint.js'
 import { ownHello } from '../channel/identity.js'
 import type { MessageChannel } from '../channel/message-channel.js'
 import type { DaemonCore } from './core.js'
-import { fingerprintBytes } from './revisions.js'
 
 const LOOK_MS = 1_000
 
@@ -19,7 +19,7 @@ export function bindSuccessor(core: DaemonCore, channel: MessageChannel) {
       acquireLock: fromPromise(async () => state.acquireLock()),
       openState: fromPromise(({ input, signal }) => core.noting('open', state.open(input.reason, signal))),
       stageTakeover: fromPromise(async () => control.stage()),
-      publishControl: fromPromise(async () => control.publish()),
+      publishControl: fromPromise(async () => core.publish()),
       probeControl: fromPromise(async ({ signal }) => {
         const hello = await askHello(core.options.controlSocket, { timeoutMs: LOOK_MS, signal })
         return { answeredBy: hello === null ? 'nobody' : hello.pid === process.pid ? 'self' : 'other' } as const

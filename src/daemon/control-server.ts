@@ -9,6 +9,7 @@ import { isPeerAllowed } from '../channel/peer-policy.js'
 import { pollClock } from '../channel/poll-clock.js'
 import type { Logger } from '../observe/log.js'
 import { type Acceptor, acceptOn } from '../os/acceptor.js'
+import { closeFd } from '../os/fds.js'
 import { type StagedUnixServer, stageUnixServer } from '../os/unix-socket.js'
 
 export interface ControlServerOptions {
@@ -29,7 +30,7 @@ export interface SessionHandlers {
   onViolation(error: Error): void
 }
 
-/** Connections kept while they greet, or wait to be greeted. More than any honest set of supervisors and lookers. */
+/** Connections kept while they greet. More than any honest set of supervisors and lookers. */
 const MAX_GREETING = 64
 
 export class ControlServer {
@@ -68,11 +69,11 @@ export class ControlServer {
     this.#staged?.publish()
   }
 
-  /** Greets, or stops greeting, those who ask: a Hello is a proof of service. */
+  /** Greets those who ask, or turns them away: a Hello is a proof of service. */
   serve(serving: boolean): void {
     this.#serving = serving
-    if (!serving) return
-    for (const actor of this.#greeting.values()) actor.send({ type: 'incumbent.served' })
+    if (serving) return
+    for (const actor of [...this.#greeting.values()]) actor.send({ type: 'incumbent.stoppedServing' })
   }
 
   closeSession(): void {
@@ -97,6 +98,8 @@ export class ControlServer {
   #greet(fd: number): void {
     const { policy, log } = this.#options
     if (!isPeerAllowed(fd, this.#options.allowedUids, log)) return
+    // Silence would be waited for; an end at once says "not now", and whoever asks looks again.
+    if (!this.#serving) return closeFd(fd)
     let isSession = false
     const channel: MessageChannel = new MessageChannel(fd, {
       onMessage: (message) => {
@@ -130,7 +133,6 @@ export class ControlServer {
     if (this.#greeting.size >= MAX_GREETING) this.#dropOldest()
     this.#greeting.set(channel, actor)
     actor.start()
-    if (this.#serving) actor.send({ type: 'incumbent.served' })
   }
 
   #onGreetingMessage(channel: MessageChannel, actor: ActorRefFrom<typeof greetingMachine>, message: Message): void {

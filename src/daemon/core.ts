@@ -5,6 +5,7 @@ import { createLog, type Logger } from '../observe/log.js'
 import { ControlServer, type SessionHandlers } from './control-server.js'
 import type { ListenerSet } from './listener-set.js'
 import type { DaemonOptions } from './options.js'
+import { Rendezvous } from './rendezvous.js'
 import { DaemonState } from './state.js'
 
 /** How long leaving clients may take to be told, ms, before the process is gone all the same. */
@@ -16,6 +17,7 @@ export class DaemonCore {
   readonly listeners: ListenerSet
   readonly state: DaemonState
   readonly control: ControlServer
+  readonly rendezvous: Rendezvous
   readonly log: Logger
   /** The last hook error, for the sentence that goes to the supervisor. */
   lastError: Error | null = null
@@ -29,6 +31,7 @@ export class DaemonCore {
     this.listeners = listeners
     this.log = (options.log ?? createLog()).child({ controlSocket: options.controlSocket })
     this.state = new DaemonState(options, listeners, this.log)
+    this.rendezvous = new Rendezvous(options.controlSocket, () => listeners.all(), this.log)
     this.control = new ControlServer({
       path: options.controlSocket,
       buildId: options.buildId ?? '',
@@ -37,6 +40,12 @@ export class DaemonCore {
       log: this.log,
       session,
     })
+  }
+
+  /** The rendezvous first: whoever gets an answer on the control path may ask for listeners next. */
+  publish(): void {
+    this.rendezvous.publish()
+    this.control.publish()
   }
 
   /** Passes a hook's result on; a failure is kept for the supervisor and told to the log. */
@@ -68,6 +77,7 @@ export class DaemonCore {
     void Promise.allSettled([session?.flushed(), this.listeners.release()]).then(() => {
       // Only what is still ours is removed: a successor has renamed its own socket over the path.
       this.control.close()
+      this.rendezvous.close()
       leave()
     })
   }

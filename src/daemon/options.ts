@@ -7,8 +7,8 @@ import type { AttachedServer } from './attach/attach-server.js'
 
 /** Where to listen when nothing was inherited. A `path` makes it a Unix socket. */
 export type ListenOptions =
-  | { readonly port?: number; readonly host?: string; readonly backlog?: number }
-  | { readonly path: string; readonly backlog?: number }
+  | { readonly port?: number | undefined; readonly host?: string | undefined; readonly backlog?: number | undefined }
+  | { readonly path: string; readonly backlog?: number | undefined }
 
 export interface DaemonListener {
   readonly name: string

@@ -1,6 +1,7 @@
 /** Revisions and fingerprints between a daemon's hooks, the machines (text) and the wire (u64, 32 bytes). */
 import type { Fingerprint, Revisions } from '../../machines/handoff/messages.js'
 import { FINGERPRINT_BYTES } from '../../machines/handoff/protocol.js'
+import { wireFingerprint } from '../channel/fingerprint.js'
 import { daemonError } from '../errors/daemon.js'
 import type { Revision } from './options.js'
 
@@ -23,13 +24,4 @@ export function fingerprintHex(fingerprint: Uint8Array | string | undefined): Fi
   const bytes = typeof fingerprint === 'string' ? Buffer.from(fingerprint, 'hex') : Buffer.from(fingerprint)
   if (bytes.length !== FINGERPRINT_BYTES) throw daemonError('ERR_HANDOFF_USAGE_FINGERPRINT', [bytes.length])
   return wireFingerprint(bytes)
-}
-
-/** Thirty-two zero bytes mean "none" on the wire. */
-export function wireFingerprint(bytes: Uint8Array): Fingerprint {
-  return bytes.every((byte) => byte === 0) ? null : Buffer.from(bytes).toString('hex')
-}
-
-export function fingerprintBytes(fingerprint: Fingerprint): Uint8Array {
-  return fingerprint === null ? new Uint8Array(FINGERPRINT_BYTES) : Buffer.from(fingerprint, 'hex')
 }

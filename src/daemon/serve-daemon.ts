@@ -1,10 +1,11 @@
 /** The embedding door: run a daemon whose program can be replaced while it runs. */
-import { type Actor, createActor, type StateValue } from 'xstate'
+import { type Actor, createActor } from 'xstate'
 import type { incumbentMachine } from '../../machines/handoff/incumbent.machine.js'
 import { checkPolicy, type Policy } from '../../machines/handoff/policy.js'
 import type { successorMachine } from '../../machines/handoff/successor.machine.js'
 import { MessageChannel } from '../channel/message-channel.js'
 import { pollClock } from '../channel/poll-clock.js'
+import { stateText } from '../channel/state-text.js'
 import { daemonError } from '../errors/daemon.js'
 import { checkSocketPath } from '../os/unix-socket.js'
 import { bindIncumbent, logSaid, toIncumbentEvent } from './bind-incumbent.js'
@@ -128,12 +129,4 @@ function validPolicy(options: DaemonOptions, deadlineMs: number | null): Policy 
     throw daemonError('ERR_HANDOFF_USAGE_DAEMON_OPTION', [`policy.${problem.name}`, problem.problem, 'correct it'])
   }
   return policy
-}
-
-/** `serving.alone` of nested state values. */
-export function stateText(value: StateValue): string {
-  if (typeof value === 'string') return value
-  return Object.entries(value)
-    .map(([name, inner]) => (inner === undefined ? name : `${name}.${stateText(inner)}`))
-    .join('|')
 }

@@ -9,7 +9,7 @@ import type { SupervisorStatus, SwapOutcome } from './types.js'
 /** Longest command, bytes (wire spec, "Trigger socket"). */
 export const MAX_COMMAND_BYTES = 4096
 
-export const TRIGGER_COMMANDS = ['swap', 'status', 'stop'] as const
+export const TRIGGER_COMMANDS = ['swap', 'status', 'stop', 'leave'] as const
 export type TriggerCommand = (typeof TRIGGER_COMMANDS)[number]
 
 export interface TriggerRequest {

@@ -32,8 +32,8 @@ export interface TriggerOptions {
   readonly binary: string
   readonly allowedBinaries: readonly string[]
   readonly allowedUids: readonly number[]
-  /** Called when the owner or root asked for an orderly stop. Must not throw. */
-  readonly onStop: () => void
+  /** The owner or root asked this process to end: with its primitive, or leaving it to serve on. Must not throw. */
+  readonly onEnd: (how: 'stop' | 'leave') => void
   readonly log: Logger
   /** Default {@link CLIENT_TIMEOUT_MS}. */
   readonly clientTimeoutMs?: number
@@ -121,10 +121,10 @@ async function obey(line: string, uid: number, answer: Answer, options: TriggerO
     request = parseRequest(line)
     if (request.cmd === 'status') {
       answer.end(json({ v: 1, event: 'status', status: options.supervisor.status() }))
-    } else if (request.cmd === 'stop') {
-      if (!isOwner(uid)) throw triggerError('ERR_HANDOFF_USAGE_TRIGGER_OWNER_ONLY', ['stop', uid])
+    } else if (request.cmd === 'stop' || request.cmd === 'leave') {
+      if (!isOwner(uid)) throw triggerError('ERR_HANDOFF_USAGE_TRIGGER_OWNER_ONLY', [request.cmd, uid])
       answer.end(json({ v: 1, event: 'stopping' }))
-      options.onStop()
+      options.onEnd(request.cmd)
     } else await swap(request, uid, answer, options)
   } catch (error) {
     options.log.warn({ err: error, uid }, 'a command on the trigger socket was refused')

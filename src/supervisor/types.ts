@@ -99,6 +99,7 @@ export interface SupervisorStatus {
 export interface SwapSpec {
   readonly binary?: string
   readonly args?: readonly string[]
+  readonly env?: readonly (readonly [name: string, value: string])[]
   /** A canonical UUID; a fresh one without. */
   readonly handoffId?: string
 }
@@ -114,6 +115,8 @@ export interface Supervisor {
   status(): SupervisorStatus
   /** Orderly stop: SIGTERM to the primitive, grace, SIGKILL; then everything is closed. A second call ends the grace. */
   stop(): Promise<void>
+  /** Ends this supervisor and lets the primitive serve on; the next one adopts it, listeners included (INV-07). */
+  leave(): Promise<void>
   /** Called on every change of the status. @returns the way out. */
   subscribe(listener: (status: SupervisorStatus) => void): () => void
 }

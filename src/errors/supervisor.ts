@@ -1,0 +1,27 @@
+/** Errors of the supervisor's door. */
+import { errorFactory } from './handoff-error.js'
+
+export const supervisorErrors = {
+  ERR_HANDOFF_USAGE_SUPERVISOR_OPTION: (option: string, problem: string) => ({
+    happened: `createSupervisor: ${option} ${problem}`,
+    now: 'nothing was bound or started',
+    todo: 'correct the option',
+  }),
+  ERR_HANDOFF_STATE_SWAP_REFUSED: (state: string) => ({
+    happened: `a swap was asked for while the supervisor is ${state}`,
+    now: 'nothing was changed',
+    todo: "look at 'handoff status' and ask again when somebody serves",
+  }),
+  ERR_HANDOFF_START_FAILED: (why: string) => ({
+    happened: `the supervisor could not start: ${why}`,
+    now: 'it holds no listener and has started nothing',
+    todo: 'mend what the sentence names and start it again',
+  }),
+  ERR_HANDOFF_STOPPED: () => ({
+    happened: 'the supervisor was stopped meanwhile',
+    now: 'its listeners are closed',
+    todo: 'start it again',
+  }),
+} as const
+
+export const supervisorError = errorFactory(supervisorErrors)

@@ -1,0 +1,65 @@
+/** Binds the supervisor machine to this process: every name in it gets its effect here, and only here. */
+import { fromPromise } from 'xstate'
+import { type Look, supervisorMachine } from '../../machines/handoff/supervisor.machine.js'
+import { askHello, confirmServing } from '../channel/ask-hello.js'
+import { isAlive } from '../os/processes.js'
+import { bindSwap } from './bind-swap.js'
+import type { SupervisorCore } from './core.js'
+import { factsOf } from './swap-run.js'
+import { takeListeners } from './take-listeners.js'
+
+/** One look at the control path, ms: a serving primitive greets at once, a silent one is asked again by the machine. */
+const LOOK_MS = 1_000
+
+export function bindSupervisor(core: SupervisorCore) {
+  const { options, policy, processes, listeners, journal, log } = core
+  return supervisorMachine.provide({
+    actors: {
+      readJournal: fromPromise(async (): Promise<{ pids: readonly number[] }> => {
+        const found = journal.read()
+        if (found === null) return { pids: [] }
+        log.warn(
+          { ...found, startedAtUnixMs: String(found.startedAtUnixMs) },
+          'a swap was under way when the last supervisor ended',
+        )
+        return {
+          pids: [found.incumbentPid, found.successorPid].filter((pid): pid is number => pid !== null && pid > 0),
+        }
+      }),
+      lookAround: fromPromise(async ({ input, signal }): Promise<Look> => {
+        const hello = await askHello(options.controlSocket, { timeoutMs: LOOK_MS, signal })
+        if (hello !== null) core.remember(factsOf(hello))
+        return { answeringPid: hello?.pid ?? null, livingPids: input.pids.filter(isAlive) }
+      }),
+      takeListeners: fromPromise(({ input }) =>
+        core.noting(async () => listeners.complete(await takeListeners(options.controlSocket, input.pid, log))),
+      ),
+      bindListeners: fromPromise(() => core.noting(async () => listeners.complete([]))),
+      fence: fromPromise(async ({ input }) => {
+        for (const pid of input.pids.filter(isAlive)) {
+          log.warn({ pid }, 'a process of an unfinished swap neither serves nor ends; it is killed')
+          processes.watch(pid)
+          processes.signal(pid, 'SIGKILL')
+          await processes.gone(pid)
+        }
+      }),
+      startPrimitive: fromPromise(({ input }) => core.noting(() => core.startPrimitive(input.build))),
+      confirmServing: fromPromise(async ({ input, signal }) => {
+        const look = { pollMs: policy.confirmPollMs, timeoutMs: LOOK_MS, signal }
+        core.remember(factsOf(await confirmServing(options.controlSocket, input.pid, look)))
+      }),
+      swap: bindSwap(() => core.run),
+    },
+    actions: {
+      watchPrimitive: (_, { pid }) => processes.watch(pid),
+      retireIncumbent: (_, { pid }) => core.retire(pid),
+      signalPrimitive: ({ context }, { signal }) => {
+        if (context.primitivePid !== null) processes.signal(context.primitivePid, signal)
+      },
+      clearJournal: () => journal.clear(),
+      reportOutcome: (_, output) => core.report(output),
+      refuseSwap: () => core.refuse(),
+      cancelSwap: () => core.cancelSwap(),
+    },
+  })
+}

@@ -1,0 +1,212 @@
+/** What the supervisor's effects share: listeners, processes, journal, the build that runs, and the swap under way. */
+import { randomUUID } from 'node:crypto'
+import type { Policy } from '../../machines/handoff/policy.js'
+import type { SwapEvents, SwapOutput } from '../../machines/handoff/swap.machine.js'
+import { supervisorError } from '../errors/supervisor.js'
+import type { Logger } from '../observe/log.js'
+import { HeldListeners } from './held-listeners.js'
+import { JournalFile } from './journal.js'
+import { type Build, launchOptions } from './launch.js'
+import { describeOutcome, PhaseClock } from './outcome.js'
+import { Processes } from './processes.js'
+import { SwapRun } from './swap-run.js'
+import type { IncumbentFacts, ProcessFacts, SupervisorOptions, SwapOutcome, SwapProgress, SwapSpec } from './types.js'
+
+interface PendingSwap {
+  readonly handoffId: string
+  readonly build: Build
+  readonly clock: PhaseClock
+  readonly previous: ProcessFacts | null
+  readonly run: SwapRun | null
+  readonly settle: { resolve(outcome: SwapOutcome): void; reject(error: Error): void }
+}
+
+export class SupervisorCore {
+  readonly options: SupervisorOptions
+  readonly policy: Policy
+  readonly log: Logger
+  readonly processes: Processes
+  readonly listeners: HeldListeners
+  readonly journal: JournalFile
+  /** What the machine hears. Set once it exists. */
+  hear: {
+    primitiveExited(pid: number): void
+    swap(event: SwapEvents): void
+    changed(): void
+    stateText(): string
+  } = { primitiveExited() {}, swap() {}, changed() {}, stateText: () => 'starting' }
+  incumbent: IncumbentFacts | null = null
+  lastSwap: SwapOutcome | null = null
+  starts = 0
+  /** Why the last start or bind failed, for the sentence. */
+  lastError: Error | null = null
+  #build: Build
+  #pending: PendingSwap | null = null
+  #run: SwapRun | null = null
+  readonly #facts = new Map<number, ProcessFacts>()
+  readonly #retiring = new Map<number, NodeJS.Timeout[]>()
+  #generation = 0
+
+  constructor(options: SupervisorOptions, policy: Policy) {
+    this.options = options
+    this.policy = policy
+    this.log = options.log
+    this.#build = { binary: options.binary, args: options.args, env: options.env }
+    this.listeners = new HeldListeners(options.listeners, this.log)
+    this.journal = new JournalFile(options.journal, this.log)
+    this.processes = new Processes({
+      log: this.log,
+      onExit: (pid) => {
+        this.#endRetirement(pid)
+        this.#pending?.run?.noteExit(pid)
+        this.hear.primitiveExited(pid)
+      },
+    })
+  }
+
+  request(spec: SwapSpec, settle: PendingSwap['settle']): void {
+    const handoffId = spec.handoffId ?? randomUUID()
+    const build = {
+      binary: spec.binary ?? this.#build.binary,
+      args: spec.args ?? this.#build.args,
+      env: spec.env ?? this.#build.env,
+    }
+    const previous = this.incumbent
+    const run = previous && this.#newRun(handoffId, build, previous)
+    this.#run = run
+    this.#pending = { handoffId, build, clock: new PhaseClock(), previous, run, settle }
+  }
+
+  get hasPending(): boolean {
+    return this.#pending !== null
+  }
+
+  progress(): SwapProgress | null {
+    const pending = this.#pending
+    if (pending === null) return null
+    return {
+      handoffId: pending.handoffId,
+      phase: pending.clock.name,
+      elapsedMs: Math.round(pending.clock.elapsedMs),
+      budgetMs: this.policy.deadlineMs,
+    }
+  }
+
+  enterPhase(name: string): void {
+    if (this.#pending?.clock.enter(name)) this.hear.changed()
+  }
+
+  /** The run of the swap under way, or of the last one: a late effect still finds its own. */
+  get run(): SwapRun {
+    if (this.#run === null) throw new Error('a swap began that nobody asked for')
+    return this.#run
+  }
+
+  #newRun(handoffId: string, build: Build, incumbent: ProcessFacts): SwapRun {
+    return new SwapRun({
+      handoffId,
+      controlSocket: this.options.controlSocket,
+      policy: this.policy,
+      incumbent,
+      processes: this.processes,
+      journal: this.journal,
+      log: this.log,
+      spawn: (channelFd) =>
+        this.processes.spawn(
+          launchOptions(this.options, build, this.listeners.all, { channelFd, deadlineMs: this.policy.deadlineMs }),
+        ),
+      send: (event) => this.hear.swap(event),
+    })
+  }
+
+  async startPrimitive(which: 'current' | 'requested'): Promise<{ pid: number }> {
+    const build = which === 'requested' && this.#pending !== null ? this.#pending.build : this.#build
+    const { pid } = await this.processes.spawn(launchOptions(this.options, build, this.listeners.all, null))
+    this.starts += 1
+    this.log.info({ pid, binary: build.binary }, 'a primitive was started')
+    return { pid }
+  }
+
+  /** Passes a result on; a failure is kept for whoever asks why. */
+  async noting<T>(doing: () => Promise<T>): Promise<T> {
+    try {
+      return await doing()
+    } catch (error) {
+      this.lastError = error instanceof Error ? error : new Error(String(error))
+      this.log.error({ err: this.lastError }, 'the supervisor could not go on as planned')
+      throw error
+    }
+  }
+
+  remember(facts: ProcessFacts): void {
+    this.#facts.set(facts.pid, facts)
+  }
+
+  /** The primitive that the machine says is the service now. */
+  noteIncumbent(pid: number | null): void {
+    if (pid === (this.incumbent?.pid ?? null)) return
+    const facts = pid === null ? null : (this.#facts.get(pid) ?? { pid, buildId: '' })
+    this.incumbent = facts && { ...facts, generation: ++this.#generation, since: new Date().toISOString() }
+    for (const known of this.#facts.keys()) if (known !== pid) this.#facts.delete(known)
+    this.hear.changed()
+  }
+
+  report(output: SwapOutput): void {
+    const pending = this.#pending
+    if (pending === null) return
+    if (pending.run?.successorFacts) this.remember(pending.run.successorFacts)
+    pending.clock.end()
+    if (output.result === 'committed') this.#build = pending.build
+    const known = (pid: number | null): ProcessFacts | null =>
+      pid === null
+        ? null
+        : (this.#facts.get(pid) ?? { pid, buildId: pending.previous?.pid === pid ? pending.previous.buildId : '' })
+    const previous = pending.previous && { pid: pending.previous.pid, buildId: pending.previous.buildId }
+    const outcome = describeOutcome(output, pending.handoffId, pending.run, pending.clock, known, previous)
+    this.#pending = null
+    this.lastSwap = outcome
+    this.log[outcome.result === 'committed' ? 'info' : 'warn']({ ...outcome, event: 'handoff.outcome' }, outcome.result)
+    // The machine is still in the middle of its step: whoever awaits the outcome may ask for the next swap at once.
+    setImmediate(() => {
+      pending.settle.resolve(outcome)
+      this.hear.changed()
+    })
+  }
+
+  refuse(): void {
+    this.#pending?.settle.reject(supervisorError('ERR_HANDOFF_STATE_SWAP_REFUSED', [this.hear.stateText()]))
+    this.#pending = null
+  }
+
+  cancelSwap(): void {
+    this.hear.swap({ type: 'operator.cancelled' })
+  }
+
+  /** Commit was its last order. It has its grace to go, then it is told again, then it is made to (decision 9). */
+  retire(pid: number): void {
+    const { retireGraceMs, stopGraceMs } = this.policy
+    this.processes.watch(pid)
+    this.#retiring.set(pid, [
+      setTimeout(() => this.processes.signal(pid, 'SIGTERM'), retireGraceMs),
+      setTimeout(() => {
+        this.log.warn({ pid }, 'a committed incumbent did not end; it is killed')
+        this.processes.signal(pid, 'SIGKILL')
+      }, retireGraceMs + stopGraceMs),
+    ])
+  }
+
+  /** Resolves when every committed-away incumbent has ended. */
+  async retired(): Promise<void> {
+    await Promise.all(
+      [...this.#retiring.keys()].map(async (pid) => {
+        this.processes.signal(pid, 'SIGKILL')
+        await this.processes.gone(pid)
+      }),
+    )
+  }
+
+  #endRetirement(pid: number): void {
+    for (const timer of this.#retiring.get(pid) ?? []) clearTimeout(timer)
+    this.#retiring.delete(pid)
+  }
+}

@@ -1,0 +1,157 @@
+/** The supervisor's embedding door: an XState actor that holds listeners, plus promises for people who want those. */
+import { type Actor, type AnyActorRef, createActor, type StateValue } from 'xstate'
+import { checkPolicy } from '../../machines/handoff/policy.js'
+import type { supervisorMachine } from '../../machines/handoff/supervisor.machine.js'
+import { pollClock } from '../channel/poll-clock.js'
+import { stateText } from '../channel/state-text.js'
+import { supervisorError } from '../errors/supervisor.js'
+import { checkListenerNames } from '../os/listeners.js'
+import { checkSocketPath } from '../os/unix-socket.js'
+import { bindSupervisor } from './bind-supervisor.js'
+import { SupervisorCore } from './core.js'
+import { swapPhase } from './outcome.js'
+import type { Supervisor, SupervisorOptions, SupervisorStatus, SwapOutcome, SwapSpec } from './types.js'
+
+/** @throws HandoffError for options that cannot work; nothing was bound or started then */
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const { policy, problems } = checkPolicy(options.policy)
+  const [problem] = problems
+  if (problem !== undefined) {
+    throw supervisorError('ERR_HANDOFF_USAGE_SUPERVISOR_OPTION', [`policy.${problem.name}`, problem.problem])
+  }
+  checkSocketPath(options.controlSocket)
+  checkListenerNames(options.listeners.map(({ name }) => name))
+  return new RunningSupervisor(new SupervisorCore(options, policy))
+}
+
+class RunningSupervisor implements Supervisor {
+  readonly #core: SupervisorCore
+  readonly #since = new Date().toISOString()
+  readonly #watchers = new Set<(status: SupervisorStatus) => void>()
+  readonly #actor: Actor<typeof supervisorMachine>
+  #ended: Promise<void> | null = null
+
+  constructor(core: SupervisorCore) {
+    this.#core = core
+    this.#actor = createActor(bindSupervisor(core), {
+      input: { policy: core.policy },
+      clock: pollClock as never,
+      inspect: (event) => {
+        if (event.type !== '@xstate.snapshot' || (event.actorRef as AnyActorRef).id !== 'swap') return
+        core.enterPhase(swapPhase((event.snapshot as unknown as { value: StateValue }).value))
+      },
+    }) as unknown as Actor<typeof supervisorMachine>
+    core.hear = {
+      primitiveExited: (pid) => this.#send({ type: 'primitive.exited', pid }),
+      swap: (event) => (this.#actor.getSnapshot().children.swap as AnyActorRef | undefined)?.send(event),
+      changed: () => this.#tell(),
+      stateText: () => stateText(this.#actor.getSnapshot().value),
+    }
+  }
+
+  get actor(): Actor<typeof supervisorMachine> {
+    return this.#actor
+  }
+
+  async start(): Promise<void> {
+    this.#ended ??= this.#run()
+    await new Promise<void>((resolve, reject) => {
+      const look = (): void => {
+        const snapshot = this.#actor.getSnapshot()
+        if (snapshot.hasTag('serving')) resolve()
+        else if (snapshot.status !== 'active') {
+          const why = snapshot.context.failure === null ? 'it was stopped' : this.#whyFailed()
+          reject(supervisorError('ERR_HANDOFF_START_FAILED', [why], this.#core.lastError ?? undefined))
+        }
+      }
+      this.#actor.subscribe({ next: look, complete: look })
+      look()
+    })
+  }
+
+  swap(spec: SwapSpec = {}): Promise<SwapOutcome> {
+    const core = this.#core
+    if (core.hasPending || !this.#actor.getSnapshot().can({ type: 'swap.requested' }) || !this.#takesSwaps()) {
+      return Promise.reject(supervisorError('ERR_HANDOFF_STATE_SWAP_REFUSED', [core.hear.stateText()]))
+    }
+    return new Promise((resolve, reject) => {
+      core.request(spec, { resolve, reject })
+      this.#tell()
+      this.#send({ type: 'swap.requested' })
+    })
+  }
+
+  status(): SupervisorStatus {
+    const core = this.#core
+    return {
+      state: core.hear.stateText(),
+      pid: process.pid,
+      since: this.#since,
+      incumbent: core.incumbent,
+      swap: core.progress(),
+      lastSwap: core.lastSwap,
+      listeners: core.listeners.status(),
+      restarts: Math.max(0, core.starts - 1),
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#ended === null) return
+    this.#send({ type: 'operator.stopped' })
+    await this.#ended
+  }
+
+  async leave(): Promise<void> {
+    if (this.#ended === null) return
+    this.#send({ type: 'operator.left' })
+    await this.#ended
+  }
+
+  subscribe(listener: (status: SupervisorStatus) => void): () => void {
+    this.#watchers.add(listener)
+    return () => this.#watchers.delete(listener)
+  }
+
+  /** Until the machine is final, and everything it held is let go. */
+  async #run(): Promise<void> {
+    const core = this.#core
+    await new Promise<void>((resolve) => {
+      this.#actor.subscribe({
+        next: (snapshot) => {
+          if (snapshot.hasTag('serving') && !snapshot.hasTag('swapping'))
+            core.noteIncumbent(snapshot.context.primitivePid)
+          else if (snapshot.hasTag('degraded')) core.noteIncumbent(null)
+          this.#tell()
+        },
+        complete: resolve,
+      })
+      this.#actor.start()
+    })
+    const leaves = this.#actor.getSnapshot().context.primitivePid !== null
+    if (!leaves) await core.retired()
+    await core.journal.settled()
+    core.listeners.close(leaves)
+    core.processes.forgetAll()
+    core.refuse()
+  }
+
+  #takesSwaps(): boolean {
+    const snapshot = this.#actor.getSnapshot()
+    return snapshot.matches('serving') || snapshot.matches('pausing')
+  }
+
+  #whyFailed(): string {
+    const { lastError } = this.#core
+    return lastError?.message ?? String(this.#actor.getSnapshot().context.failure)
+  }
+
+  #send(event: Parameters<Actor<typeof supervisorMachine>['send']>[0]): void {
+    if (this.#actor.getSnapshot().status === 'active') this.#actor.send(event)
+  }
+
+  #tell(): void {
+    if (this.#watchers.size === 0) return
+    const status = this.status()
+    for (const watcher of this.#watchers) watcher(status)
+  }
+}

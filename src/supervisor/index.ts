@@ -1,0 +1,15 @@
+/** Public door `handoff-machines/supervisor`: hold the listeners, start the daemon, replace its program. */
+export { createSupervisor } from './create-supervisor.js'
+export type {
+  IncumbentFacts,
+  ListenerSpec,
+  ListenerStatus,
+  ProcessFacts,
+  Supervisor,
+  SupervisorOptions,
+  SupervisorStatus,
+  SwapOutcome,
+  SwapProgress,
+  SwapResult,
+  SwapSpec,
+} from './types.js'

@@ -1,0 +1,66 @@
+/** The supervisor's journal: one small file that tells a restarted supervisor what was under way (INV-07). */
+import type { Journal } from '../../machines/handoff/protocol.js'
+import type { Logger } from '../observe/log.js'
+import { readFileIfExists, removeFileDurably, replaceFile, setAside } from '../os/atomic-file.js'
+import { decodeJournal, encodeJournal } from '../wire/journal.js'
+
+export class JournalFile {
+  readonly #path: string | null
+  readonly #log: Logger
+  /** Writes happen one after the other, in the order they were asked for. */
+  #last: Promise<void> = Promise.resolve()
+
+  /** Without a path nothing is kept: a restarted supervisor then knows only what the kernel can tell. */
+  constructor(path: string | undefined, log: Logger) {
+    this.#path = path ?? null
+    this.#log = log
+  }
+
+  /** On disk when it resolves. @throws errno exception: disk full, read-only */
+  async write(record: Journal): Promise<void> {
+    const path = this.#path
+    if (path === null) return
+    const bytes = encodeJournal(record)
+    await this.#inTurn(() => replaceFile(path, bytes))
+  }
+
+  /** Written meanwhile; the swap does not wait, and a failure does not stop it: the lock is the truth (decision 14). */
+  record(record: Journal): void {
+    this.write(record).catch((error: unknown) => this.#log.warn({ err: error }, 'the journal could not be written'))
+  }
+
+  clear(): void {
+    const path = this.#path
+    if (path === null) return
+    this.#inTurn(() => removeFileDurably(path)).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'the journal could not be removed'),
+    )
+  }
+
+  /** What a predecessor left. A file that cannot be read as a journal is set aside, once, and counts as none (gap-18). */
+  read(): Journal | null {
+    if (this.#path === null) return null
+    const bytes = readFileIfExists(this.#path)
+    if (bytes === null) return null
+    try {
+      return decodeJournal(bytes)
+    } catch (error) {
+      const aside = setAside(this.#path)
+      this.#log.error(
+        { err: error, aside },
+        'the journal was damaged; it was set aside and recovery goes on without it',
+      )
+      return null
+    }
+  }
+
+  settled(): Promise<void> {
+    return this.#last
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    return done
+  }
+}

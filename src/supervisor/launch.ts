@@ -1,0 +1,41 @@
+/** How a primitive is started: which program, with which environment, and which descriptor in which place. */
+import type { BoundListener } from '../os/listeners.js'
+import type { SpawnOptions } from '../os/processes.js'
+import { resolveBinary } from './binary.js'
+import type { SupervisorOptions } from './types.js'
+
+/** What is started: changes with a committed swap. */
+export interface Build {
+  readonly binary: string
+  readonly args: readonly string[]
+  readonly env: readonly (readonly [name: string, value: string])[]
+}
+
+/** The descriptors of the wire spec: listeners from 3 on, in the order of their names, then the channel. */
+export function launchOptions(
+  options: SupervisorOptions,
+  build: Build,
+  listeners: readonly BoundListener[],
+  successor: { readonly channelFd: number; readonly deadlineMs: number } | null,
+): SpawnOptions {
+  const env: NodeJS.ProcessEnv = { ...process.env, ...Object.fromEntries(build.env) }
+  // What was meant for us is not meant for them; a stale LISTEN_PID would void the block.
+  for (const name of ['LISTEN_PID', 'HANDOFF_ROLE', 'HANDOFF_SOCK_FD', 'HANDOFF_DEADLINE_MS']) delete env[name]
+  env.LISTEN_FDS = String(listeners.length)
+  env.LISTEN_FDNAMES = listeners.map(({ name }) => name).join(':')
+  if (successor !== null) {
+    env.HANDOFF_ROLE = 'successor'
+    env.HANDOFF_SOCK_FD = String(3 + listeners.length)
+    env.HANDOFF_DEADLINE_MS = String(successor.deadlineMs)
+  }
+  return {
+    // Links are followed now, at each start: `releases/current` may point elsewhere since the last one.
+    file: resolveBinary(build.binary).exec,
+    args: build.args,
+    env,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    fds: [...listeners.map(({ fd }) => fd), ...(successor === null ? [] : [successor.channelFd])],
+    // A Ctrl-C on the terminal is ours to pass on, in order.
+    detached: true,
+  }
+}
