@@ -18,7 +18,8 @@ export const exitCodeOfResult = (result: SwapResult): ExitCode => EXIT_CODES[OF_
 
 export function exitCodeOfError(error: unknown): ExitCode {
   if (!isHandoffError(error)) return EXIT_CODES.failed
-  if (/^ERR_HANDOFF_STATE_(SWAP|SUPERVISOR)_RUNNING$/.test(error.code)) return EXIT_CODES.alreadyRunning
+  if (/^ERR_HANDOFF_STATE_(SWAP_RUNNING|SWAP_REFUSED|SUPERVISOR_RUNNING)$/.test(error.code))
+    return EXIT_CODES.alreadyRunning
   if (/^ERR_HANDOFF_(SUPERVISOR_(UNREACHABLE|LOST)|PEER_TRIGGER_ANSWER)$/.test(error.code))
     return EXIT_CODES.unreachable
   return error.code.startsWith('ERR_HANDOFF_USAGE_') ? EXIT_CODES.usage : EXIT_CODES.failed

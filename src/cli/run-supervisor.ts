@@ -41,9 +41,9 @@ function supervisorOptions(config: SupervisorConfig, log: Logger): SupervisorOpt
 
 class Run {
   #signalled = false
-  #stopAsked: (why: string) => void = () => {}
-  readonly #stopping = new Promise<string>((resolve) => {
-    this.#stopAsked = resolve
+  #askEnd: (how: 'stop' | 'leave') => void = () => {}
+  readonly #ending = new Promise<'stop' | 'leave'>((resolve) => {
+    this.#askEnd = resolve
   })
 
   constructor(
@@ -71,23 +71,25 @@ class Run {
       binary: this.config.binary,
       allowedBinaries: this.config.allowedBinaries,
       allowedUids: this.config.allowedUids,
-      onStop: () => this.#stopAsked('asked on the trigger socket'),
+      onEnd: (how) => this.#askEnd(how),
       log: this.log,
     })
     const unsubscribe = this.#tellOutcomes()
     let exitCode: number = EXIT_CODES.ok
+    let how: 'stop' | 'leave' = 'stop'
     try {
       const started = this.supervisor.start()
       started.catch(() => {}) // told below, unless a stop came first
-      await Promise.race([started, this.#stopping])
+      await Promise.race([started, this.#ending])
       this.log.info({ trigger: this.config.triggerSocket }, 'ready for swaps')
-      this.log.info({ why: await this.#stopping }, 'stopping in order')
+      how = await this.#ending
+      this.log.info(how === 'stop' ? 'stopping in order' : 'leaving; the primitive serves on')
     } catch (err) {
       this.log.fatal({ err }, 'could not start')
       exitCode = EXIT_CODES.failed
     }
     const closed = trigger.close()
-    await this.supervisor.stop()
+    await (how === 'stop' ? this.supervisor.stop() : this.supervisor.leave())
     await closed // who waited for a swap is told how it ended
     unsubscribe()
     return exitCode
@@ -100,7 +102,8 @@ class Run {
       return
     }
     this.#signalled = true
-    this.#stopAsked(signal)
+    this.log.info({ signal }, 'a signal asks for an orderly stop')
+    this.#askEnd('stop')
   }
 
   #tellOutcomes(): () => void {

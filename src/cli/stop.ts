@@ -5,7 +5,11 @@ import type { Io } from './io.js'
 import { TARGET_FLAGS, TARGET_NOTE, triggerPath } from './target.js'
 import { askOne } from './trigger-client.js'
 
-const FLAGS = { ...TARGET_FLAGS, json: { type: 'boolean', help: 'the answer as one line of JSON' } } as const
+const FLAGS = {
+  leave: { type: 'boolean', help: 'end the supervisor alone; the program serves on and the next supervisor adopts it' },
+  ...TARGET_FLAGS,
+  json: { type: 'boolean', help: 'the answer as one line of JSON' },
+} as const
 
 export const usage = {
   command: 'handoff stop',
@@ -20,7 +24,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     io.out(flags.help)
     return 0
   }
-  await askOne(triggerPath(flags, io), { cmd: 'stop' }, 'stopping')
-  io.out(flags.json === true ? '{"stopping":true}\n' : 'stopping\n')
+  const leave = flags.leave === true
+  await askOne(triggerPath(flags, io), { cmd: leave ? 'leave' : 'stop' }, 'stopping')
+  io.out(flags.json === true ? `${JSON.stringify({ stopping: true, leave })}\n` : 'stopping\n')
   return EXIT_CODES.ok
 }

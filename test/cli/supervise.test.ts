@@ -89,6 +89,14 @@ test('handoff stop ends it, and is answered before', async () => {
   expect(await exit).toBe(0)
 })
 
+test('handoff stop --leave ends the supervisor and leaves the program', async () => {
+  const exit = start()
+  await answering()
+  expect(await stop(['--config', config, '--leave'], new FakeIo())).toBe(0)
+  expect(await exit).toBe(0)
+  expect(supervisor).toMatchObject({ stops: 0, leaves: 1 })
+})
+
 test('each outcome is told on stdout, once', async () => {
   for (const json of [false, true]) {
     io = new FakeIo()

@@ -62,7 +62,7 @@ export interface Scene {
   readonly dir: string
   readonly socket: string
   readonly supervisor: FakeSupervisor
-  stopsAsked: number
+  readonly endsAsked: string[]
   end(): Promise<void>
 }
 
@@ -77,8 +77,8 @@ export async function scene(): Promise<Scene> {
     binary: process.execPath,
     allowedBinaries: [],
     allowedUids: [],
-    onStop: () => {
-      made.stopsAsked += 1
+    onEnd: (how) => {
+      made.endsAsked.push(how)
     },
     log: pino({ level: 'silent' }),
   })
@@ -86,7 +86,7 @@ export async function scene(): Promise<Scene> {
     dir,
     socket,
     supervisor,
-    stopsAsked: 0,
+    endsAsked: [],
     async end() {
       const closed = trigger.close()
       await supervisor.stop()

@@ -195,7 +195,9 @@ describe('handoff status', () => {
 describe('handoff stop', () => {
   test('asks, and says that it did', async () => {
     expect(await handoff('stop', '--socket', it.socket)).toBe(0)
-    expect(it.stopsAsked).toBe(1)
     expect(io.stdout).toBe('stopping\n')
+    expect(await handoff('stop', '--leave', '--json', '--socket', it.socket)).toBe(0)
+    expect(io.stdout).toBe('stopping\n{"stopping":true,"leave":true}\n')
+    expect(it.endsAsked).toEqual(['stop', 'leave'])
   })
 })

@@ -37,6 +37,7 @@ export class FakeSupervisor implements Supervisor {
   readonly swaps: SwapSpec[] = []
   started = false
   stops = 0
+  leaves = 0
   startResult: Promise<void> = Promise.resolve()
   current: SupervisorStatus = {
     state: 'serving',
@@ -72,6 +73,11 @@ export class FakeSupervisor implements Supervisor {
 
   async stop(): Promise<void> {
     this.stops += 1
+    this.#settle?.resolve(rolledBack)
+  }
+
+  async leave(): Promise<void> {
+    this.leaves += 1
     this.#settle?.resolve(rolledBack)
   }
 

@@ -15,13 +15,13 @@ let dir: string
 let path: string
 let supervisor: FakeSupervisor
 let trigger: Trigger | null = null
-let stopsAsked = 0
+let endsAsked: string[] = []
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'handoff-trigger-'))
   path = join(dir, 't.sock')
   supervisor = new FakeSupervisor()
-  stopsAsked = 0
+  endsAsked = []
 })
 afterEach(async () => {
   const closed = trigger?.close()
@@ -38,8 +38,8 @@ async function open(options: Partial<TriggerOptions> = {}): Promise<void> {
     binary: process.execPath,
     allowedBinaries: [],
     allowedUids: [],
-    onStop: () => {
-      stopsAsked += 1
+    onEnd: (how) => {
+      endsAsked.push(how)
     },
     log: pino({ level: 'silent' }),
     ...options,
@@ -331,10 +331,11 @@ describe('JSON lines', () => {
     expect(JSON.parse(await send('{"v":1,"cmd":"dance"}\n').answer)).toMatchObject({ event: 'error' })
   })
 
-  test('stop asks the process to stop', async () => {
+  test('stop and leave ask the process to end', async () => {
     await open()
     expect(JSON.parse(await send('{"v":1,"cmd":"stop"}\n').answer)).toEqual({ v: 1, event: 'stopping' })
-    expect(stopsAsked).toBe(1)
+    expect(JSON.parse(await send('{"v":1,"cmd":"leave"}\n').answer)).toEqual({ v: 1, event: 'stopping' })
+    expect(endsAsked).toEqual(['stop', 'leave'])
   })
 })
 
@@ -353,7 +354,7 @@ describe('who may', () => {
     await open({ uidOf: () => 54_321, allowedUids: [54_321] })
     expect(await send('{"v":1,"cmd":"status"}\n').answer).toContain('"event":"status"')
     expect(await send('{"v":1,"cmd":"stop"}\n').answer).toContain('ERR_HANDOFF_USAGE_TRIGGER_OWNER_ONLY')
-    expect(stopsAsked).toBe(0)
+    expect(endsAsked).toEqual([])
   })
 
   test('the path is for the owner alone, unless other uids are allowed', async () => {
