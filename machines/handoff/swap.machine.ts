@@ -225,10 +225,7 @@ export const swapMachine = setup({
           target: 'undoing',
           actions: ['noteSuccessorGone', { type: 'noteFailure', params: 'ERR_HANDOFF_SUCCESSOR_EXITED' }],
         },
-        'successor.disconnected': {
-          target: 'undoing',
-          actions: { type: 'noteFailure', params: 'ERR_HANDOFF_SUCCESSOR_DISCONNECTED' },
-        },
+        'successor.disconnected': { target: '.doubtingSuccessor' },
         'successor.violatedProtocol': {
           target: 'undoing',
           actions: { type: 'noteFailure', params: 'ERR_HANDOFF_PEER_SUCCESSOR_PROTOCOL' },
@@ -412,6 +409,23 @@ export const swapMachine = setup({
                   actions: { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_SILENT' },
                 },
               },
+            },
+          },
+        },
+
+        /** Its channel closed: mostly the news of its exit, and with it the reason, is on the way. */
+        doubtingSuccessor: {
+          tags: ['undoable', 'cut'],
+          on: {
+            'incumbent.exited': { actions: 'noteIncumbentGone' },
+            'incumbent.disconnected': {},
+            'incumbent.drained': {},
+            'incumbent.sealed': {},
+          },
+          after: {
+            exitNoticeMs: {
+              target: '#swap.undoing',
+              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_SUCCESSOR_DISCONNECTED' },
             },
           },
         },
