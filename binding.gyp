@@ -6,8 +6,8 @@
         "native/binding.c",
         "native/heartbeat.c",
         "native/napi_util.c",
-        "native/poll.c",
         "native/sys.c",
+        "native/watcher.c",
         "native/writer.c"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],

@@ -10,7 +10,7 @@
 #include <uv.h>
 
 #include "napi_util.h"
-#include "poll.h"
+#include "watcher.h"
 #include "sys.h"
 #include "writer.h"
 

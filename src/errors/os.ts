@@ -74,7 +74,7 @@ export const osErrors = {
   }),
   ERR_HANDOFF_FILE: (action: string, path: string, reason: string) => ({
     happened: `cannot ${action} ${path}: ${reason}`,
-    now: 'the file is as it was before',
+    now: 'no half-written file exists under that name',
     todo: 'check permissions and free space',
   }),
   ERR_HANDOFF_SPAWN: (file: string, reason: string) => ({

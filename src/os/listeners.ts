@@ -3,6 +3,7 @@ import { lstatSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { osError } from '../errors/os.js'
 import { isErrno, reasonOf } from './errno.js'
+import { setNonBlocking } from './fds.js'
 import { native, type SocketName } from './native.js'
 import { checkSocketPath, dialOnce, stageUnixServer } from './unix-socket.js'
 
@@ -90,11 +91,15 @@ export interface BoundListener {
   close(): void
 }
 
-/** Bound, listening, close-on-exec, non-blocking; never accepting. @throws ERR_HANDOFF_LISTEN, ERR_HANDOFF_SOCKET_PATH_* */
+/** Bound, listening, close-on-exec, blocking; never accepting. @throws ERR_HANDOFF_LISTEN, ERR_HANDOFF_SOCKET_PATH_* */
 export function bindListener(spec: ListenerSpec): BoundListener {
   checkListenerNames([spec.name])
   const address = typeof spec.address === 'string' ? parseAddress(spec.address) : spec.address
-  return address.kind === 'unix' ? bindUnix(spec, address.path) : bindTcp(spec, address.host, address.port)
+  const listener = address.kind === 'unix' ? bindUnix(spec, address.path) : bindTcp(spec, address.host, address.port)
+  // As systemd passes them. The flag is shared by all holders: a program with a plain accept() would fail on EAGAIN,
+  // while one with an event loop, as Node, sets it itself. Never cleared later: an acceptor would freeze.
+  setNonBlocking(listener.fd, false)
+  return listener
 }
 
 /** All or none. */

@@ -38,18 +38,25 @@ export interface SpawnedProcess {
 /** @throws ERR_HANDOFF_SPAWN when nothing was executed: missing file or interpreter, no permission, no process slot */
 export async function spawnWithFds(options: SpawnOptions): Promise<SpawnedProcess> {
   const { file, args = [], env = process.env, cwd, fds = [], stdio = ['ignore', 'inherit', 'inherit'] } = options
-  const child = spawn(file, [...args], {
-    env,
-    stdio: [...stdio, ...fds],
-    detached: options.detached ?? false,
-    ...(cwd === undefined ? {} : { cwd }),
-  })
+  const refused = (error: unknown) => osError('ERR_HANDOFF_SPAWN', [file, spawnReason(error, file, cwd)], error)
+  let child: ChildProcess
+  try {
+    child = spawn(file, [...args], {
+      env,
+      stdio: [...stdio, ...fds],
+      detached: options.detached ?? false,
+      ...(cwd === undefined ? {} : { cwd }),
+    })
+  } catch (error) {
+    // Node throws what it thinks is rare (ENOTDIR, E2BIG, ETXTBSY) and emits the rest.
+    throw refused(error)
+  }
   const exited = new Promise<ProcessEnd>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
   })
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve)
-    child.once('error', (error) => reject(osError('ERR_HANDOFF_SPAWN', [file, spawnReason(error, file, cwd)], error)))
+    child.once('error', (error) => reject(refused(error)))
   })
   // A later 'error' only says that a kill() failed, which kill() itself reports.
   child.on('error', () => {})

@@ -116,14 +116,23 @@ export function sweepStagedSockets(path: string): void {
   for (const name of namesIn(dirname(path))) {
     if (!name.startsWith(prefix)) continue
     const pid = /^(\d+)-\d+$/.exec(name.slice(prefix.length))?.[1]
-    if (pid === undefined || isAlive(Number(pid))) continue
+    const leftover = join(dirname(path), name)
+    if (pid === undefined || isAlive(Number(pid)) || answers(leftover)) continue
     try {
-      unlinkSync(join(dirname(path), name))
+      unlinkSync(leftover)
     } catch (error) {
       // Another process swept first, or may write here when we may not.
       if (!isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EROFS')) throw error
     }
   }
+}
+
+/** A pid can be dead here and alive in the container next door, which shares the directory. */
+function answers(path: string): boolean {
+  if (Buffer.byteLength(path) > SOCKET_PATH_LIMIT) return false
+  const outcome = dialOnce(path)
+  if (outcome.ok) native.close(outcome.fd)
+  return outcome.ok || outcome.why === 'busy'
 }
 
 function namesIn(dir: string): string[] {

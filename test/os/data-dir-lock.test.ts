@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import fs, { chmodSync, existsSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { afterEach, expect, test } from 'vitest'
 import { LOCK_FILE, PID_FILE, readPidFile, tryLockDataDir } from '../../src/os/data-dir-lock.js'
 import { isCloseOnExec } from '../../src/os/fds.js'
@@ -132,6 +133,23 @@ test('a directory that cannot be locked is one clear error', () => {
   chmodSync(dir.path, 0o555)
   expect(codeOf(() => unprivileged(() => tryLockDataDir(dir.path)))).toBe('ERR_HANDOFF_LOCK_DIR')
   chmodSync(dir.path, 0o755)
+})
+
+test('a lock file that vanished while it was being locked is not taken for a lock (INV-01)', () => {
+  const { openSync } = fs
+  fs.openSync = (...args: Parameters<typeof openSync>) => {
+    const fd = openSync(...args)
+    if (String(args[0]).endsWith(LOCK_FILE)) unlinkSync(args[0])
+    return fd
+  }
+  syncBuiltinESMExports()
+  try {
+    expect(codeOf(() => tryLockDataDir(dir.path))).toBe('ERR_HANDOFF_LOCK_DIR')
+  } finally {
+    fs.openSync = openSync
+    syncBuiltinESMExports()
+  }
+  lock().release()
 })
 
 test('without fs-ext the addon asks the kernel for the same lock', async () => {

@@ -64,11 +64,11 @@ test('names must survive LISTEN_FDNAMES: no colon, nothing empty, each once', ()
   }
 })
 
-test('a TCP listener is bound, listening, close-on-exec and non-blocking, with the real port', () => {
+test('a TCP listener is bound, listening, close-on-exec and blocking, with the real port', () => {
   const listener = bindListener({ name: 'http', address: '127.0.0.1:0' })
   expect(portOf(listener.address)).toBeGreaterThan(0)
   expect(describeFd(listener.fd).socket).toMatchObject({ type: 'stream', listening: true, local: listener.address })
-  expect([isCloseOnExec(listener.fd), isNonBlocking(listener.fd)]).toEqual([true, true])
+  expect([isCloseOnExec(listener.fd), isNonBlocking(listener.fd)]).toEqual([true, false])
   listener.close()
   listener.close()
   expect(codeOf(() => describeFd(listener.fd))).toBe('EBADF')
@@ -171,6 +171,7 @@ describe('Unix paths', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600)
     expect(listener.address).toEqual({ family: 'unix', path })
     expect(queueFacts(listener.fd)).toBeNull()
+    expect([isCloseOnExec(listener.fd), isNonBlocking(listener.fd)]).toEqual([true, false])
     const client = connect(path)
     await once(client, 'connect')
     client.destroy()

@@ -50,6 +50,7 @@ test('a spawn that executes nothing says why', async () => {
     ['no-such-program-on-path', undefined, 'no such file'],
     [`${dir.path}/script`, undefined, 'the interpreter in its #! line does not exist'],
     [`${dir.path}/plain`, undefined, 'EACCES'],
+    [`${dir.path}/plain/program`, undefined, 'ENOTDIR'],
     [process.execPath, `${dir.path}/none`, 'its working directory'],
   ] as const) {
     await expect(spawnWithFds({ file, fds: [a], ...(cwd === undefined ? {} : { cwd }) })).rejects.toMatchObject({

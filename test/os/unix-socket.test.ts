@@ -82,15 +82,21 @@ test('staging names of dead processes are swept, those of living ones and strang
   writeFileSync(`${dir.path}/.c.sock.staging-${child.pid}-1`, '')
   writeFileSync(`${dir.path}/.c.sock.staging-mine`, '')
   writeFileSync(`${dir.path}/.other.sock.staging-${child.pid}-1`, '')
+  // Dead here, but it answers: a process of another pid namespace.
+  const living = native.socket(native.constants.AF_UNIX, native.constants.SOCK_STREAM)
+  native.bindUnix(living, `${dir.path}/.c.sock.staging-${child.pid}-2`)
+  native.listen(living, 1)
   const server = stageUnixServer(path)
   sweepStagedSockets(path)
   expect(readdirSync(dir.path).sort()).toEqual(
     [
       server.stagingPath.slice(dir.path.length + 1),
       '.c.sock.staging-mine',
+      `.c.sock.staging-${child.pid}-2`,
       `.other.sock.staging-${child.pid}-1`,
     ].sort(),
   )
+  closeFd(living)
   server.close()
 })
 

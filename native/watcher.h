@@ -1,6 +1,6 @@
 /* class Poll: readiness of one fd on Node's own event loop. */
-#ifndef HANDOFF_POLL_H
-#define HANDOFF_POLL_H
+#ifndef HANDOFF_WATCHER_H
+#define HANDOFF_WATCHER_H
 
 #include "napi_util.h"
 

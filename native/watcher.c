@@ -1,4 +1,4 @@
-#include "poll.h"
+#include "watcher.h"
 
 #include <stdlib.h>
 #include <uv.h>
