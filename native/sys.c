@@ -178,17 +178,13 @@ ssize_t sys_peek(int fd, void *bytes, size_t length) {
   return OR_ERRNO(recv(fd, bytes, length, MSG_PEEK | MSG_DONTWAIT));
 }
 
-#ifndef POLLRDHUP
-#define POLLRDHUP POLLHUP
-#endif
-
-/* POLLRDHUP is seen even while unread bytes are queued, which a recv() of 0 is not. */
+/* POLLHUP needs no asking for, is seen while unread bytes are queued, and a half-closed peer does not raise it. */
 int sys_hung_up(int fd) {
-  struct pollfd watched = {.fd = fd, .events = POLLRDHUP};
+  struct pollfd watched = {.fd = fd};
   int ready = OR_ERRNO(poll(&watched, 1, 0));
   if (ready < 0) return ready;
   if (watched.revents & POLLNVAL) return -EBADF;
-  return (watched.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+  return (watched.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 ssize_t sys_sendto(int fd, const void *bytes, size_t length, const struct sockaddr *address, socklen_t address_length) {

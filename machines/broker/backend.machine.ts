@@ -68,7 +68,6 @@ export const backendMachine = setup({
   id: 'offer',
   context: ({ input }) => ({ ...input, fault: null }),
   initial: 'receiving',
-  on: { 'backend.stopped': drop('stopped') },
   states: {
     /** One absolute clock over descriptor and offer. */
     receiving: {
@@ -94,22 +93,25 @@ export const backendMachine = setup({
           },
         },
       },
-      on: { 'broker.left': drop('brokerLeft') },
+      on: { 'broker.left': drop('brokerLeft'), 'backend.stopped': drop('stopped') },
       after: { offerTimeoutMs: drop('timeout') },
     },
     /** The descriptor goes first: the client's quick way back depends on it. */
     rejecting: {
       entry: ['dropConnection', 'sendRejection'],
-      on: { 'ack.sent': drop('rejected'), 'ack.failed': drop('rejected') },
+      on: { 'ack.sent': drop('rejected'), 'ack.failed': drop('rejected'), 'backend.stopped': drop('rejected') },
       after: { offerTimeoutMs: drop('rejected') },
     },
     accepting: {
       tags: 'holding',
       entry: 'sendAcceptance',
-      on: { 'ack.sent': 'awaitingGo', 'ack.failed': drop('ackFailed') },
+      on: { 'ack.sent': 'awaitingGo', 'ack.failed': drop('ackFailed'), 'backend.stopped': drop('stopped') },
       after: { offerTimeoutMs: drop('ackFailed') },
     },
-    /** The connection stays unread and unwritten until the broker has told the client (INV-26). */
+    /**
+     * The connection stays unread and unwritten until the broker has told the client (INV-26). A backend that is asked to
+     * stop waits here for the verdict: the client may have been told already that this is its connection (INV-24).
+     */
     awaitingGo: {
       tags: ['holding', 'promised'],
       entry: 'awaitGo',

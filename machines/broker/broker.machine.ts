@@ -80,7 +80,7 @@ export const brokerMachine = setup({
   states: {
     opening: {
       entry: 'openEndpoint',
-      on: { 'endpoint.opened': 'serving', 'endpoint.failed': 'closed' },
+      on: { 'endpoint.opened': 'serving', 'endpoint.failed': 'closed', 'broker.stopRequested': 'closed' },
     },
     serving: {
       entry: 'startAccepting',

@@ -77,11 +77,14 @@ export const connectionMachine = setup({
     /** One sendmsg(2) with the raw token and the descriptor, then the framed offer. */
     transferConnection: unboundAction('transferConnection'),
     awaitAck: unboundAction('awaitAck'),
-    /** Deadline and both peers looked at once more, token consumed, ACK taken from the socket, EVENT written. */
+    /**
+     * Deadline and both peers looked at once more, token consumed, ACK taken from the socket, EVENT written: at once or
+     * not at all, since a client that has no room for 39 bytes is not reading.
+     */
     commitHandoff: unboundAction('commitHandoff'),
     /** Close the handoff connection with nothing left unread in it: the backend's go signal (W3). */
     releaseBackend: unboundAction('releaseBackend'),
-    /** shutdown(2) of the client connection for all its holders, handoff connection closed with the ACK unread (W9). */
+    /** shutdown(2) of the client connection for all its holders, handoff connection closed with the ACK unread or with CANCEL (W9). */
     cutConnection: unboundAction('cutConnection'),
     revokeToken: unboundAction('revokeToken'),
     closeHandles: unboundAction('closeHandles'),
@@ -94,7 +97,6 @@ export const connectionMachine = setup({
     handoffBudgetMs: ({ context }) => context.policy.handoffBudgetMs,
     dialTimeoutMs: ({ context }) => context.policy.dialTimeoutMs,
     ackTimeoutMs: ({ context }) => context.policy.ackTimeoutMs,
-    commitTimeoutMs: ({ context }) => context.policy.commitTimeoutMs,
   },
 }).createMachine({
   id: 'connection',
@@ -144,8 +146,6 @@ export const connectionMachine = setup({
           on: {
             'handoff.cleared': 'dialling',
             'handoff.declined': { target: '#connection.fallingBack', actions: withReason('screen') },
-            'client.left': fallBack('screen', 'hungUp'),
-            'broker.stopped': fallBack('screen', 'stopped'),
           },
         },
         dialling: {
@@ -185,7 +185,6 @@ export const connectionMachine = setup({
             'event.written': '#connection.done',
             'commit.impossible': { target: '#connection.withdrawing', actions: withReason('commit') },
           },
-          after: { commitTimeoutMs: cutOff('commit', 'timeout') },
         },
       },
       // One absolute clock over all of them: a peer that trickles stretches nothing (W2, W4).

@@ -47,13 +47,6 @@ export const BROKER_LIMITS = {
     max: MINUTE,
     why: 'silence of a backend that holds the connection; part of the handoff budget (W4)',
   },
-  commitTimeoutMs: {
-    unit: 'ms',
-    default: 250,
-    min: 5,
-    max: MINUTE,
-    why: 'EVENT is 39 bytes: a client whose buffer does not take them within this is not reading',
-  },
   // ---- broker, all connections together ----
   maxConnections: {
     unit: 'count',
@@ -205,7 +198,7 @@ export function checkBrokerPolicy(values: Partial<Record<string, number>>): {
   problems: BrokerPolicyProblem[]
 } {
   const problems: BrokerPolicyProblem[] = []
-  const policy: Record<string, number> = { ...DEFAULT_BROKER_POLICY }
+  const policy: { [name in BrokerLimitName]: number } = { ...DEFAULT_BROKER_POLICY }
   for (const [name, value] of Object.entries(values)) {
     if (value === undefined) continue
     const limit: Limit | undefined = Object.hasOwn(BROKER_LIMITS, name)
@@ -214,11 +207,11 @@ export function checkBrokerPolicy(values: Partial<Record<string, number>>): {
     if (limit === undefined) problems.push({ name, problem: 'no such limit' })
     else if (!Number.isInteger(value) || value < limit.min || value > limit.max) {
       problems.push({ name, problem: `must be a whole number from ${limit.min} to ${limit.max} ${limit.unit}` })
-    } else policy[name] = value
+    } else policy[name as BrokerLimitName] = value
   }
   // The backend must not give a connection up while the broker may still tell the client to use it (T1).
-  if ((policy['goTimeoutMs'] as number) <= (policy['handoffBudgetMs'] as number)) {
+  if (policy.goTimeoutMs <= policy.handoffBudgetMs) {
     problems.push({ name: 'goTimeoutMs', problem: 'must be longer than handoffBudgetMs' })
   }
-  return { policy: policy as BrokerPolicy, problems }
+  return { policy, problems }
 }

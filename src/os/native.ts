@@ -97,7 +97,7 @@ export interface Native {
   recv(fd: number, into: Uint8Array): number
   /** As recv, and the bytes stay queued. */
   peek(fd: number, into: Uint8Array): number
-  /** Has the peer closed or shut down its writing side? Also true while bytes are still queued. */
+  /** Is the peer gone altogether? Also true while its bytes are still queued; false while it is only half-closed. */
   hungUp(fd: number): boolean
   /** A leading NUL in `path` means the abstract namespace. */
   sendtoUnix(fd: number, bytes: Uint8Array, path: string): number
