@@ -17,6 +17,7 @@ const good: StepResult = {
   kind: 'good',
   faults: '',
   expected: 'committed',
+  reasons: [],
   result: 'committed',
   code: null,
   reason: null,
@@ -34,7 +35,7 @@ describe('the schedule', () => {
     for (const kind of Object.keys(KIND_LABELS)) if (kind !== 'good') expect(count(kind), kind).toBe(1)
     for (const step of steps) {
       expect(step.expected).toBe(step.kind === 'good' ? 'committed' : 'rolledBack')
-      expect(step.code === null).toBe(step.kind === 'good')
+      expect(step.reasons.length === 0).toBe(step.kind === 'good')
     }
   })
 
