@@ -29,8 +29,13 @@ export const attachErrors = {
   }),
   ERR_HANDOFF_ATTACH_ADOPT: (listener: string) => ({
     happened: `a connection handed to listener "${listener}" could not be adopted`,
-    now: 'its descriptor is still open and unread',
-    todo: 'see the cause; close the descriptor, or give it back to the process that sent it',
+    now: 'the copy that arrived is closed; the connection goes on in the process that sent it',
+    todo: 'see the cause; only connections of plain HTTP/1.1 servers move',
+  }),
+  ERR_HANDOFF_ATTACH_PEER_MOVE: (what: string) => ({
+    happened: `the exchange of live connections was broken off: ${what}`,
+    now: 'connections that had been announced stay with the incumbent; none is lost',
+    todo: 'nothing, when the peer died or ran out of time; otherwise both programs must be of compatible versions',
   }),
 }
 

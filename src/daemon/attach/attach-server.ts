@@ -5,6 +5,8 @@ import { Acceptor, type ListenerSocket } from './acceptor.js'
 import { checkPrivateNode } from './check-private-node.js'
 import { ConnectionTable } from './connection-table.js'
 import { Drain, type DrainOptions, type DrainResult } from './drain.js'
+import { IncomingConnections } from './incoming.js'
+import { OutgoingConnections } from './outgoing.js'
 import { unreadBytes } from './park.js'
 import { redirectHandlers } from './redirect.js'
 import { holdServerTimeouts } from './server-timeouts.js'
@@ -135,13 +137,23 @@ export class AttachedServer {
     let idleClosed = 0
     let withUnread = 0
     for (const connection of this.#table.all) {
-      if (connection.parked === null) continue
+      if (connection.parked === null || connection.socket.destroyed) continue
       idleClosed++
       if (unreadBytes(connection) > 0) withUnread++
       connection.socket.destroy()
     }
     this.#acceptor.retire()
     return { idleClosed, withUnread }
+  }
+
+  /** For one exchange with one successor: the connections that can go to it. Close it afterwards. */
+  outgoing(): OutgoingConnections {
+    return new OutgoingConnections(this.#table)
+  }
+
+  /** For one exchange with the incumbent: its connections, staged on this server. */
+  incoming(): IncomingConnections {
+    return new IncomingConnections(this.#table, this.server, this.listener.name)
   }
 
   /** Counts, for status reports; a look at every connection. */

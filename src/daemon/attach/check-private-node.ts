@@ -7,6 +7,7 @@ import {
   descriptorOf,
   holdCloseEvent,
   listConnectionsEarly,
+  openPaused,
   type PrivateFeatures,
   privateFeatures,
   socketsBetweenRequests,
@@ -46,7 +47,8 @@ export async function proveFeatures(): Promise<PrivateFeatures> {
     listConnectionsEarly(server)
     server.emit('connection', served)
     const idleParsers = await proveIdleParsers(server, served, client)
-    return { idleParsers, readStop: await proveReadStop(served, client), closeEvent: await proveCloseEvent() }
+    const readStop = await proveReadStop(served, client)
+    return { idleParsers, readStop, closeEvent: await proveCloseEvent(), adoptPaused: await proveAdoptPaused(server) }
   } finally {
     client.destroy()
     served.destroy()
@@ -78,6 +80,25 @@ async function proveReadStop(served: Socket, client: Socket): Promise<boolean> {
   const arrived = await turnsUntil(() => pendingBytes(fd) === 1)
   for (let turn = 0; turn < 3; turn++) await nextTurn()
   return arrived && pendingBytes(fd) === 1 && served.bytesRead === before
+}
+
+async function proveAdoptPaused(server: http.Server): Promise<boolean> {
+  const [near, far] = streamPair()
+  const adopted = openPaused(near, true)
+  const client = new net.Socket({ fd: far, readable: true, writable: true })
+  for (const socket of [adopted, client]) socket.on('error', () => {})
+  try {
+    server.emit('connection', adopted)
+    client.write(REQUEST)
+    const arrived = await turnsUntil(() => pendingBytes(near) === REQUEST.length)
+    for (let turn = 0; turn < 3; turn++) await nextTurn()
+    const unread = pendingBytes(near) === REQUEST.length && adopted.bytesRead === 0
+    adopted.resume()
+    return arrived && unread && (await turnsUntil(() => client.bytesRead > 0))
+  } finally {
+    client.destroy()
+    adopted.destroy()
+  }
 }
 
 async function proveCloseEvent(): Promise<boolean> {

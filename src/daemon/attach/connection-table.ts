@@ -27,16 +27,23 @@ export const isHttpServer = (server: Server): boolean => server instanceof HttpS
 export class ConnectionTable {
   readonly #bySocket = new Map<Socket, Connection>()
   readonly #all = new Set<Connection>()
+  readonly #byId = new Map<number, Connection>()
   readonly #unhook: (() => void)[] = []
-  #events: TableEvents | undefined
+  readonly #observers = new Set<Partial<TableEvents>>()
+  #lastId = 0
 
   get all(): ReadonlySet<Connection> {
     return this.#all
   }
 
-  /** One observer at a time: the drain of the listener. */
-  observe(events: TableEvents): void {
-    this.#events = events
+  /** @returns the undo */
+  observe(events: Partial<TableEvents>): () => void {
+    this.#observers.add(events)
+    return () => this.#observers.delete(events)
+  }
+
+  byId(id: number): Connection | undefined {
+    return this.#byId.get(id)
   }
 
   of(socket: Socket): Connection | undefined {
@@ -84,6 +91,7 @@ export class ConnectionTable {
 
   #add(server: Server, socket: Socket, http: boolean, handshaking: boolean): void {
     const connection: Connection = {
+      id: ++this.#lastId,
       socket,
       server,
       protocol: http ? 'http' : 'stream',
@@ -92,8 +100,10 @@ export class ConnectionTable {
       unanswered: [],
       bytesReadAtAnswer: 0,
       parked: null,
+      adopted: null,
     }
     this.#all.add(connection)
+    this.#byId.set(connection.id, connection)
     this.#follow(connection, socket)
   }
 
@@ -103,9 +113,10 @@ export class ConnectionTable {
       this.#bySocket.delete(socket)
       if (connection.socket !== socket) return
       this.#all.delete(connection)
-      this.#events?.onGone(connection)
+      this.#byId.delete(connection.id)
+      this.#tell('onGone', connection)
     })
-    this.#events?.onChange(connection)
+    this.#tell('onChange', connection)
   }
 
   #secured(server: Server, socket: Socket, http: boolean): void {
@@ -129,13 +140,22 @@ export class ConnectionTable {
       if (at >= 0) connection.unanswered.splice(at, 1)
       this.#changed(connection)
     })
-    this.#events?.onRequest(connection)
+    if (connection.adopted?.idleTimer === true) {
+      // Node resets only an idle timer that it has set itself: a slow answer would be cut off by this one.
+      connection.adopted.idleTimer = false
+      connection.socket.setTimeout((connection.server as HttpServer).timeout)
+    }
+    this.#tell('onRequest', connection)
+  }
+
+  #tell(what: keyof TableEvents, connection: Connection): void {
+    for (const observer of this.#observers) observer[what]?.(connection)
   }
 
   #changed(connection: Connection): void {
     if (!this.#all.has(connection)) return
     if (connection.unanswered.length === 0) connection.bytesReadAtAnswer = connection.socket.bytesRead
-    this.#events?.onChange(connection)
+    this.#tell('onChange', connection)
   }
 }
 

@@ -4,6 +4,8 @@ import type { Server, Socket } from 'node:net'
 import { hasParser, unsentBytes } from './private-node.js'
 
 export interface Connection {
+  /** Unique in its table, for as long as the process lives. */
+  readonly id: number
   /** The socket that requests are read from: of a TLS server the decrypted one, once there is one. */
   socket: Socket
   readonly server: Server
@@ -19,6 +21,8 @@ export interface Connection {
   bytesReadAtAnswer: number
   /** Set while nobody reads the connection. `timeoutMs` is what the socket's own idle timer is to be set to again. */
   parked: { readonly timeoutMs: number; readonly paused: boolean } | null
+  /** Came from another process. `used`: requests were answered there; `idleTimer`: ours until its next request begins. */
+  adopted: { readonly used: boolean; idleTimer: boolean } | null
 }
 
 export type BusyReason =
@@ -41,6 +45,7 @@ export function whyBusy(connection: Connection, betweenRequests: ReadonlySet<Soc
   if (connection.unanswered.length > 0) return 'awaitingAnswer'
   if (socket.bytesRead > 0 && !hasParser(socket)) return 'upgraded'
   if (socket.writableLength > 0 || unsentBytes(socket) > 0) return 'sendingAnswer'
+  if (socket.readableLength > 0) return 'requestArriving'
   // The parser of a connection that never sent anything counts as active, so the first clause is needed.
   const between =
     socket.bytesRead === 0 ||

@@ -50,6 +50,7 @@ export class Drain {
   #busy = new Set<Connection>()
   #immediate: NodeJS.Immediate | undefined
   #wake: (() => void) | undefined
+  readonly #unobserve: () => void
   #closesIdle = false
   #stopped = false
 
@@ -57,7 +58,7 @@ export class Drain {
     this.#table = table
     this.#marks = keepConnections ? null : createClosingMarks()
     this.#busy = new Set([...table.all].filter((connection) => connection.parked === null))
-    table.observe({
+    this.#unobserve = table.observe({
       onRequest: (connection) => this.#marks?.markNewest(connection.unanswered),
       onChange: (connection) => this.#touch(connection),
       onGone: (connection) => this.#gone(connection),
@@ -94,7 +95,7 @@ export class Drain {
   /** Ends the wait and looks no further; parked connections stay as they are. */
   stop(): void {
     this.#stopped = true
-    this.#table.observe({ onRequest() {}, onChange() {}, onGone() {} })
+    this.#unobserve()
     if (this.#immediate !== undefined) clearImmediate(this.#immediate)
     for (const timer of this.#graceTimers.values()) clearTimeout(timer)
     this.#graceTimers.clear()

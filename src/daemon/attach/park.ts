@@ -18,6 +18,7 @@ export function unpark(connection: Connection): void {
   const { socket } = connection
   const { timeoutMs, paused } = connection.parked
   connection.parked = null
+  if (socket.destroyed) return
   if (timeoutMs > 0) socket.setTimeout(timeoutMs)
   if (paused) socket.resume()
   else startReading(socket)

@@ -25,9 +25,11 @@ export interface PrivateFeatures {
   idleParsers: boolean
   /** Keep a resting server from announcing `close`. Without: the daemon's own `close` listeners may run on an abort. */
   closeEvent: boolean
+  /** Open a socket on a descriptor without reading from it. Without: connections do not move, they end where they are. */
+  adoptPaused: boolean
 }
 
-const trusted: PrivateFeatures = { readStop: true, idleParsers: true, closeEvent: true }
+const trusted: PrivateFeatures = { readStop: true, idleParsers: true, closeEvent: true, adoptPaused: true }
 
 export const privateFeatures = (): Readonly<PrivateFeatures> => trusted
 
@@ -120,6 +122,18 @@ export function listConnectionsEarly(server: Server): void {
   if (connectionsOf(server) !== undefined) return
   const begin = server.listeners('listening').find((listener) => listener.name === 'setupConnectionsTracking')
   begin?.call(server)
+}
+
+/**
+ * A socket on a descriptor of another process, which nobody reads until it is resumed. It must be paused before the HTTP
+ * server sees it, because a listener for data starts the flow; `manualStart` keeps the constructor from reading.
+ * @throws when the descriptor is no TCP or Unix stream socket; it is still open then
+ */
+export function openPaused(fd: number, allowHalfOpen: boolean): Socket {
+  const options = { fd, readable: true, writable: true, allowHalfOpen, manualStart: true }
+  const socket = new net.Socket(options)
+  socket.pause()
+  return socket
 }
 
 function handleOf(socket: Socket): StreamHandle | null {

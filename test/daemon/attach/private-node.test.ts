@@ -9,7 +9,7 @@ afterEach(() => {
 })
 
 test('this Node has every private feature, proven on a live connection', async () => {
-  const all = { readStop: true, idleParsers: true, closeEvent: true }
+  const all = { readStop: true, idleParsers: true, closeEvent: true, adoptPaused: true }
   expect(await proveFeatures()).toEqual(all)
   expect(await checkPrivateNode()).toEqual(all)
 })

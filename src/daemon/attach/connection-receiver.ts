@@ -1,0 +1,107 @@
+/** The successor's side of a move: stages what the incumbent offers, learns at the cut what will be its own. */
+import { readdirSync } from 'node:fs'
+import type { FdSocket, WaitOptions } from '../../os/fd-socket.js'
+import { closeFd, openFilesLimit } from '../../os/fds.js'
+import type { IncomingConnections } from './incoming.js'
+import { broken, type Fields, hear, idsIn, say, type ToIncumbent } from './move-messages.js'
+import type { Parked } from './outgoing.js'
+
+/** Descriptors kept back for the daemon's own files and its next clients. */
+const RESERVED_FDS = 256
+
+/** How many more descriptors this process can take, by its soft limit; 0 and up. */
+export function roomForFds(): number {
+  const open = readdirSync(process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd').length
+  return Math.max(0, openFilesLimit().soft - open - RESERVED_FDS)
+}
+
+export class ConnectionReceiver {
+  readonly #channel: FdSocket
+  readonly #sinks: ReadonlyMap<string, IncomingConnections>
+  readonly #cuts = new Map<string, readonly Parked[]>()
+  #room: number
+
+  /** @param room what the request on the rendezvous socket said */
+  constructor(channel: FdSocket, sinks: ReadonlyMap<string, IncomingConnections>, room: number) {
+    this.#channel = channel
+    this.#sinks = sinks
+    this.#room = room
+  }
+
+  /** Stages until the incumbent has offered all it has. @throws ERR_HANDOFF_ATTACH_PEER_MOVE; nothing is lost by it */
+  async pull(options: WaitOptions): Promise<void> {
+    await this.#until('copied', options)
+  }
+
+  /** Goes on until the cut is known, hours later perhaps. Call it right after {@link pull}: closed connections are told here. */
+  async awaitCut(options: WaitOptions = {}): Promise<void> {
+    await this.#until('end', options)
+  }
+
+  /** The commit point: reads what the incumbent has parked. Without a cut nothing is ours. @returns how many */
+  goLive(): number {
+    let count = 0
+    for (const [listener, sink] of this.#sinks) count += sink.goLive(this.#cuts.get(listener) ?? [])
+    return count
+  }
+
+  /** The handoff was aborted, or the channel broke before the cut. */
+  abandon(): void {
+    for (const sink of this.#sinks.values()) sink.abandon()
+  }
+
+  async #until(last: 'copied' | 'end', options: WaitOptions): Promise<void> {
+    for (;;) {
+      const { fields, fds } = await hear(this.#channel, options)
+      const answer = this.#answer(fields, fds)
+      await say(this.#channel, answer, options)
+      if (last in fields) return
+    }
+  }
+
+  #answer(fields: Fields, fds: readonly number[]): ToIncumbent {
+    if ('connections' in fields) return this.#stage(fields, fds)
+    if (fds.length > 0) {
+      for (const fd of fds) closeFd(fd)
+      throw broken('descriptors came with a line that names none')
+    }
+    if ('end' in fields) return { ready: [...this.#cuts.values()].reduce((sum, cut) => sum + cut.length, 0) }
+    if ('gone' in fields) this.#sinkOf(fields).drop(idsIn(fields, 'gone'))
+    else if ('cut' in fields) this.#learnCut(fields)
+    else if (!('copied' in fields)) throw broken(`"${Object.keys(fields).join(' ')}" was not expected`)
+    return { ok: true }
+  }
+
+  #stage(fields: Fields, fds: readonly number[]): ToIncumbent {
+    const staged: number[] = []
+    let next = 0
+    try {
+      const ids = idsIn(fields, 'connections')
+      if (ids.length !== fds.length) throw broken(`${fds.length} descriptors came for ${ids.length} connections`)
+      const sink = this.#sinkOf(fields)
+      for (const id of ids) {
+        const fd = fds[next++] as number
+        if (sink.tryStage(id, fd)) staged.push(id)
+      }
+    } finally {
+      for (const fd of fds.slice(next)) closeFd(fd)
+    }
+    this.#room = Math.max(0, this.#room - staged.length)
+    return { received: fds.length, staged, room: this.#room }
+  }
+
+  #learnCut(fields: Fields): void {
+    const sink = this.#sinkOf(fields)
+    const used = new Set(idsIn(fields, 'used'))
+    const cut = idsIn(fields, 'cut').map((id) => ({ id, used: used.has(id) }))
+    const missing = cut.filter(({ id }) => !sink.has(id))
+    if (missing.length > 0) throw broken(`${missing.length} connections of the cut were never offered`)
+    this.#cuts.set(String(fields.listener), cut)
+  }
+
+  #sinkOf(fields: Fields): IncomingConnections {
+    const sink = this.#sinks.get(String(fields.listener))
+    if (sink === undefined) throw broken(`listener "${fields.listener}" is not attached here`)
+    return sink
+  }
+}

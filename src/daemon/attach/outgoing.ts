@@ -1,0 +1,139 @@
+/** Live connections on their way to the successor: which can go, which have gone away, which must stay. */
+import { Server as TlsServer } from 'node:tls'
+import { type BusyReason, type Connection, peerOf } from './connection.js'
+import type { ConnectionTable } from './connection-table.js'
+import { descriptorOf, hasParser } from './private-node.js'
+
+/** A copy for the successor to stage. The descriptor stays ours: the successor's copy travels with the message. */
+export interface Offer {
+  readonly id: number
+  readonly fd: number
+}
+
+/** A connection that rests and may be read by the successor from the moment it goes live. */
+export interface Parked {
+  readonly id: number
+  /** It has been answered on before, so that its keep-alive time runs. */
+  readonly used: boolean
+}
+
+export interface Staying {
+  readonly id: number
+  readonly peer: string | null
+  /** `notOffered`: the successor had no room for it, or no time. */
+  readonly reason: BusyReason | 'tls' | 'notOffered'
+}
+
+/** What one exchange tells the successor at the cut. */
+export interface Cut {
+  readonly parked: readonly Parked[]
+  readonly staying: readonly Staying[]
+}
+
+/** One exchange with one successor. */
+export class OutgoingConnections {
+  readonly #table: ConnectionTable
+  readonly #unobserve: () => void
+  /** Staged by the successor, as it has acknowledged. */
+  readonly #staged = new Map<number, Connection>()
+  readonly #refused = new Set<number>()
+  readonly #gone: number[] = []
+  /** Called after a staged connection has closed: {@link takeGone} has something. */
+  onGone: (() => void) | undefined
+
+  constructor(table: ConnectionTable) {
+    this.#table = table
+    this.#unobserve = table.observe({
+      onGone: ({ id }) => {
+        if (!this.#staged.delete(id)) return
+        this.#gone.push(id)
+        this.onGone?.()
+      },
+    })
+  }
+
+  /** Up to `limit` connections that the successor does not have; before the cut busy ones too, since they may rest by then. */
+  offers(limit: number, parkedOnly: boolean): Offer[] {
+    const offers: Offer[] = []
+    for (const connection of this.#table.all) {
+      if (offers.length >= limit) break
+      if (this.#staged.has(connection.id) || this.#refused.has(connection.id) || !isMovable(connection)) continue
+      if (parkedOnly && connection.parked === null) continue
+      const fd = descriptorOf(connection.socket)
+      if (fd !== null) offers.push({ id: connection.id, fd })
+    }
+    return offers
+  }
+
+  /**
+   * What became of an offer: `held` are copies of the successor, so that our closing them sends no FIN until it drops them
+   * (see {@link takeGone}); the other `offered` ones stay here and are not offered again.
+   */
+  answered(offered: readonly number[], held: readonly number[]): void {
+    const holds = new Set(held)
+    for (const id of offered) {
+      const connection = this.#table.byId(id)
+      if (!holds.has(id)) this.#refused.add(id)
+      // Closed while the message travelled.
+      else if (connection === undefined) this.#gone.push(id)
+      else this.#staged.set(id, connection)
+    }
+  }
+
+  /** Closed here since the last call: the successor must close its copies, so that the clients see the end. */
+  takeGone(): number[] {
+    return this.#gone.splice(0)
+  }
+
+  /** After the drain: what rests moves, the others finish here. */
+  cut(): Cut {
+    const look = this.#table.look()
+    const parked: Parked[] = []
+    const staying: Staying[] = []
+    for (const connection of this.#table.all) {
+      const { id, socket } = connection
+      if (socket.destroyed) continue
+      if (connection.parked !== null && this.#staged.has(id)) parked.push({ id, used: wasUsed(connection) })
+      else staying.push({ id, peer: peerOf(connection), reason: stayReason(connection, look(connection)) })
+    }
+    return { parked, staying }
+  }
+
+  /**
+   * The successor reads these now: lets go of our copies, without a word on the wire. Costs about 10 µs each; a process
+   * that has nothing else to finish exits instead.
+   */
+  detach(ids: Iterable<number>): number {
+    let count = 0
+    for (const id of ids) {
+      const connection = this.#staged.get(id)
+      if (connection === undefined || connection.parked === null) continue
+      this.#staged.delete(id)
+      // destroy() is close(2) alone; end() would shut the connection down under the successor.
+      connection.socket.destroy()
+      count++
+    }
+    return count
+  }
+
+  /** The exchange is over, whatever came of it. */
+  close(): void {
+    this.#unobserve()
+    this.#staged.clear()
+    this.#gone.length = 0
+  }
+}
+
+/** TLS keeps its session, and an upgraded protocol its state, in this process: both stay. */
+function isMovable(connection: Connection): boolean {
+  if (connection.protocol !== 'http' || connection.server instanceof TlsServer) return false
+  return connection.socket.bytesRead === 0 || hasParser(connection.socket)
+}
+
+const wasUsed = (connection: Connection): boolean =>
+  connection.adopted?.used === true || connection.socket.bytesRead > 0
+
+function stayReason(connection: Connection, busy: BusyReason | null): Staying['reason'] {
+  if (busy !== null) return busy
+  return connection.server instanceof TlsServer ? 'tls' : 'notOffered'
+}
