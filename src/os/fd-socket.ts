@@ -4,6 +4,7 @@
  * Every fd that arrives is either handed to the caller or closed here. One receive and one send at a time.
  */
 import { osError } from '../errors/os.js'
+import { type Deadline, deadline, type WaitOptions } from './deadline.js'
 import { isErrno } from './errno.js'
 import { native } from './native.js'
 
@@ -14,12 +15,6 @@ export const MAX_FDS_PER_MESSAGE = native.constants.MAX_FDS
 
 /** Bytes asked for at once while a line is read. */
 const LINE_READ_BYTES = 16 * 1024
-
-export interface WaitOptions {
-  /** For the whole operation, ms. Without it the operation waits for ever. */
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal
-}
 
 export interface ReceiveOptions extends WaitOptions {
   /** Most fds that this receive may bring. Default {@link MAX_FDS_PER_MESSAGE}; the kernel drops those beyond (`truncated`). */
@@ -253,30 +248,6 @@ export class FdSocket {
 interface Waiter {
   resolve(): void
   reject(error: unknown): void
-}
-
-interface Deadline {
-  /** On the monotonic clock, ms; null waits for ever. */
-  readonly at: number | null
-  readonly signal: AbortSignal | undefined
-  error(doing: string): Error
-  check(doing: string): void
-}
-
-/** Absolute from the start of the operation: a peer that trickles bytes does not stretch it. */
-function deadline(options: WaitOptions): Deadline {
-  const { timeoutMs, signal } = options
-  const at = timeoutMs === undefined ? null : performance.now() + timeoutMs
-  const error = (doing: string): Error => osError('ERR_HANDOFF_FDS_TIMEOUT', [doing, timeoutMs ?? 0])
-  return {
-    at,
-    signal,
-    error,
-    check(doing) {
-      signal?.throwIfAborted()
-      if (at !== null && performance.now() >= at) throw error(doing)
-    },
-  }
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
