@@ -10,6 +10,8 @@ import { native } from './native.js'
 
 const { POLL_READABLE, POLL_WRITABLE } = native.constants
 
+export type { WaitOptions } from './deadline.js'
+
 /** The kernel takes no more in one message (SCM_MAX_FD). */
 export const MAX_FDS_PER_MESSAGE = native.constants.MAX_FDS
 
