@@ -6,19 +6,19 @@ import type { EdgeId, StateGraph, StateId } from './graph.js'
 /**
  * The shortest way from one of `starts` whose last edge is wanted; nothing when there is none.
  *
- * @param follows for each label (by number) 1 when its edges may be walked.
+ * @param follows may this edge, which leaves `from`, be walked?
  */
 export function seek<S>(
   graph: StateGraph<S>,
   starts: readonly StateId[],
-  follows: Uint8Array,
+  follows: (edge: EdgeId, from: StateId) => boolean,
   wanted: (edge: EdgeId) => boolean,
 ): EdgeId[] | undefined {
   const cameBy = new Map<StateId, EdgeId | -1>(starts.map((id) => [id, -1]))
   const queue = [...starts]
   for (const id of queue) {
     for (let edge = graph.edgesStart(id); edge < graph.edgesEnd(id); edge++) {
-      if (follows[graph.store.edgeLabels.get(edge)] === 0) {
+      if (!follows(edge, id)) {
         continue
       }
       if (wanted(edge)) {

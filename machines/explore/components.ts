@@ -11,18 +11,22 @@ export interface Components {
   /** The component of each state. Successors never have a higher number than their predecessors. */
   readonly of: Int32Array
   readonly count: number
-  /** True for labels (by number) that belong to the chosen kinds. */
-  readonly follows: Uint8Array
 }
 
-/** @param skip states that are taken out of the graph, with their edges. */
+/** For each label, by its number: 1 when it is of one of these kinds. */
+export const labelsOf = <S>(graph: StateGraph<S>, kinds: readonly StepKind[]): Uint8Array =>
+  Uint8Array.from(graph.labels, ({ kind }) => (kinds.includes(kind) ? 1 : 0))
+
+/**
+ * @param follows may this edge, which leaves `from`, be walked?
+ * @param skip states that are taken out of the graph, with their edges; their component is -1.
+ */
 export function components<S>(
   graph: StateGraph<S>,
-  kinds: readonly StepKind[],
+  follows: (edge: EdgeId, from: StateId) => boolean,
   skip: (id: StateId) => boolean = () => false,
 ): Components {
   const { store, size } = graph
-  const follows = Uint8Array.from(graph.labels, ({ kind }) => (kinds.includes(kind) ? 1 : 0))
   const order = new Int32Array(size)
   const low = new Int32Array(size)
   const of = new Int32Array(size).fill(-1)
@@ -48,7 +52,7 @@ export function components<S>(
       if (edge < graph.edgesEnd(id)) {
         edgeAt[id] = edge + 1
         const next = store.targets.get(edge)
-        if (follows[store.edgeLabels.get(edge)] === 0 || of[next] !== -1 || skip(next)) {
+        if (of[next] !== -1 || skip(next) || !follows(edge, id)) {
           continue
         }
         if (order[next] !== 0) {
@@ -76,10 +80,14 @@ export function components<S>(
       }
     }
   }
-  return { of, count, follows }
+  return { of, count }
 }
 
 /** A shortest way along followed edges from `from` back to itself; empty when there is none. */
-export function loopThrough<S>(graph: StateGraph<S>, { follows }: Components, from: StateId): EdgeId[] {
+export function loopThrough<S>(
+  graph: StateGraph<S>,
+  follows: (edge: EdgeId, from: StateId) => boolean,
+  from: StateId,
+): EdgeId[] {
   return seek(graph, [from], follows, (edge) => graph.target(edge) === from) ?? []
 }

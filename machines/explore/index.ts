@@ -29,6 +29,8 @@
  *
  * @packageDocumentation
  */
+export type { Bound, BoundExplanation, BoundOptions, BoundStep } from './bound.js'
+export { boundTo } from './bound.js'
 export { canonical, NotCanonicalError } from './canonical.js'
 export type {
   ActionEffect,
@@ -58,11 +60,21 @@ export type {
   StepperOptions,
 } from './machine-stepper.js'
 export { createMachineStepper, MachineStepError } from './machine-stepper.js'
+export type { Mutant, MutationKind } from './mutants.js'
+export { mutants } from './mutants.js'
 export type { CoverOptions, GeneratedPath, GraphLogic, ShortestPathsOptions, TransitionCover } from './paths.js'
 export { graphLogic, shortestPathsTo, transitionCover } from './paths.js'
 export type { Always, Eventually, OnEdge, Property, Sometimes, SometimesOnEdge, Verdict } from './property.js'
 export type { Replay, ReplayFile, Sequence, SequenceRow } from './replay.js'
 export { replay, sequenceOf, toReplayFile, UnknownLabelError } from './replay.js'
+export type {
+  KilledMutant,
+  MutationOptions,
+  MutationReport,
+  MutationTrial,
+  SurvivingMutant,
+} from './run-mutants.js'
+export { runMutants, UnsoundBaselineError } from './run-mutants.js'
 export type { Violation, ViolationKind } from './violations.js'
 export type { Step, StepKind, StepNote, World } from './world.js'
 export { ContractError } from './world.js'

@@ -4,7 +4,7 @@
  * A world that stops counting on luck ends in a component without a way out. If that component is a single state
  * without steps, it is a dead end; if it is a loop, the parts are busy for ever: a deadlock check would pass it.
  */
-import { components, loopThrough } from './components.js'
+import { components, labelsOf, loopThrough } from './components.js'
 import type { EdgeId, StateGraph, StateId } from './graph.js'
 import { type Eventually, LIVENESS_KINDS } from './property.js'
 
@@ -25,8 +25,9 @@ export function stuckStates<S>(
   property: Pick<Eventually<S>, 'by' | 'stays'>,
   goal: string,
 ): Stuck[] {
-  const parts = components(graph, property.by ?? LIVENESS_KINDS)
-  const { of, count, follows } = parts
+  const owed = labelsOf(graph, property.by ?? LIVENESS_KINDS)
+  const follows = (edge: EdgeId) => owed[graph.store.edgeLabels.get(edge)] === 1
+  const { of, count } = components(graph, follows)
   const bit = graph.bitOf(goal)
   const leaves = new Uint8Array(count)
   const loops = new Uint8Array(count)
@@ -41,7 +42,7 @@ export function stuckStates<S>(
       first[part] = id
     }
     for (let edge = graph.edgesStart(id); edge < graph.edgesEnd(id); edge++) {
-      if (follows[graph.store.edgeLabels.get(edge)] === 1) {
+      if (follows(edge)) {
         ;(of[graph.target(edge)] === part ? loops : leaves)[part] = 1
       }
     }
@@ -65,6 +66,6 @@ export function stuckStates<S>(
   return [...found].map(([kind, trap]) => ({
     kind,
     ...trap,
-    loop: kind === 'livelock' ? loopThrough(graph, parts, trap.at) : [],
+    loop: kind === 'livelock' ? loopThrough(graph, follows, trap.at) : [],
   }))
 }

@@ -7,6 +7,7 @@
 import { getShortestPaths } from '@xstate/graph'
 import { fromTransition, type TransitionActorLogic, type TransitionSnapshot } from 'xstate'
 import { seek } from './breadth-first.js'
+import { labelsOf } from './components.js'
 import type { EdgeId, Path, StateGraph, StateId } from './graph.js'
 import { LIVENESS_KINDS } from './property.js'
 
@@ -164,9 +165,11 @@ export function transitionCover<S>(graph: StateGraph<S>, options: CoverOptions =
   const classOf = of === 'covers' ? store.edgeCovers : store.edgeLabels
   const remaining = new Set(itemsOf.flat().filter(items))
   const covered: string[] = []
-  const calm = Uint8Array.from(graph.labels, ({ kind }) => (kind === 'fault' ? 0 : 1))
-  const owed = Uint8Array.from(graph.labels, ({ kind }) => (LIVENESS_KINDS.includes(kind) ? 1 : 0))
-  const all = new Uint8Array(graph.labels.length).fill(1)
+  const isCalm = labelsOf(graph, ['progress', 'timer', 'trigger'])
+  const isOwed = labelsOf(graph, LIVENESS_KINDS)
+  const calm = (edge: EdgeId) => isCalm[store.edgeLabels.get(edge)] === 1
+  const owed = (edge: EdgeId) => isOwed[store.edgeLabels.get(edge)] === 1
+  const all = () => true
   const starts = [...store.initialIndex.keys()]
   const isNew = (edge: EdgeId) => (itemsOf[classOf.get(edge)] as readonly string[]).some((item) => remaining.has(item))
   const paths: GeneratedPath[] = []

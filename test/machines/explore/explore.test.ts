@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { explore, type Property, type Step, type World } from '../../../machines/explore/index.js'
+import { explore, type Property, type World } from '../../../machines/explore/index.js'
+import { type Light, table } from './table-world.js'
 
 /** Two counters up to `limit`, and back to zero from the top: (limit + 1)² states. */
 function grid(limit: number, key: World<readonly [number, number]>['key']): World<readonly [number, number]> {
@@ -14,29 +15,6 @@ function grid(limit: number, key: World<readonly [number, number]>['key']): Worl
       }
     },
     key,
-  }
-}
-
-interface Light {
-  readonly at: string
-}
-
-/** A world from a table: `from label[/kind] to` per line. */
-function table(lines: string): World<Light> {
-  const rows = lines
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-  return {
-    initial: () => ({ at: rows[0]?.[0] ?? '' }),
-    steps: ({ at }) =>
-      rows
-        .filter(([from]) => from === at)
-        .map(([, label = '', to = '']): Step<Light> => {
-          const [name = '', kind = 'progress'] = label.split('/')
-          return { label: name, kind: kind as Step<Light>['kind'], next: { at: to } }
-        }),
-    key: ({ at }) => at,
   }
 }
 

@@ -8,18 +8,18 @@ import {
   transitionCover,
   UnknownLabelError,
 } from '../../../machines/explore/index.js'
-import { type TwoPhase, twoPhaseMarks, twoPhaseProperties, twoPhaseWorld } from './two-phase.js'
+import { type TwoPhase, type TwoPhaseWorld, twoPhaseMarks, twoPhaseProperties, twoPhaseWorld } from './two-phase.js'
 
-const options = { properties: twoPhaseProperties, marks: twoPhaseMarks }
+const run = (world: TwoPhaseWorld) => explore(world, { properties: twoPhaseProperties(world), marks: twoPhaseMarks })
 
 describe('two-phase commit, composed of real machines', () => {
   test.each([
-    { participants: 1, faults: 1, states: 382, edges: 672 },
-    { participants: 2, faults: 0, states: 622, edges: 1_383 },
-    { participants: 2, faults: 1, states: 8_410, edges: 21_180 },
-  ])('$participants participants, $faults faults: complete and sound', ({ participants, faults, states, edges }) => {
-    const result = explore(twoPhaseWorld({ participants, faults }), options)
-    expect(result).toMatchObject({ complete: true, states, edges, violations: [], unwitnessed: [], unchecked: [] })
+    { participants: 1, faults: 1, states: 382, edges: 672, unwitnessed: [] },
+    { participants: 2, faults: 0, states: 622, edges: 1_383, unwitnessed: ['HEARS'] },
+    { participants: 2, faults: 1, states: 8_410, edges: 21_180, unwitnessed: [] },
+  ])('$participants participants, $faults faults: complete and sound', ({ participants, faults, ...found }) => {
+    const result = run(twoPhaseWorld({ participants, faults }))
+    expect(result).toMatchObject({ complete: true, ...found, violations: [], unchecked: [] })
   })
 
   test('a naive search of ten lines counts the same', () => {
@@ -43,7 +43,7 @@ describe('two-phase commit, composed of real machines', () => {
   test('the memo adds nothing and loses nothing', () => {
     const remembering = twoPhaseWorld({ faults: 1 })
     const forgetful = twoPhaseWorld({ faults: 1, memo: false })
-    const [first, second] = [explore(remembering, options), explore(forgetful, options)]
+    const [first, second] = [run(remembering), run(forgetful)]
     expect([second.states, second.edges, second.depth]).toEqual([first.states, first.edges, first.depth])
     expect(second.labels).toEqual(first.labels)
     expect(remembering.coordinator.stats.calls).toBeLessThan(100)
@@ -51,16 +51,14 @@ describe('two-phase commit, composed of real machines', () => {
   })
 
   test('one fault is enough to visit every state and take every transition; without faults the rest is named', () => {
-    expect(explore(twoPhaseWorld({ faults: 1 }), options).coverage.missing).toEqual([])
-    expect(explore(twoPhaseWorld({ faults: 0 }), options).coverage.missing).toContain(
-      'coordinator.logging error(writeLog) #0',
-    )
+    expect(run(twoPhaseWorld({ faults: 1 })).coverage.missing).toEqual([])
+    expect(run(twoPhaseWorld({ faults: 0 })).coverage.missing).toContain('coordinator.logging error(writeLog) #0')
   })
 })
 
 describe('paths', () => {
   const world = twoPhaseWorld({ faults: 1 })
-  const { graph } = explore(world, options)
+  const { graph } = run(world)
 
   test('lead to every quiescent state on a shortest way, and replay to the same state', () => {
     const paths = shortestPathsTo(graph, 'quiescent')

@@ -389,7 +389,12 @@ export function twoPhaseWorld(options: TwoPhaseOptions = {}): TwoPhaseWorld {
 
 const outcomes = (state: TwoPhase) => state.outcomes.slice(1)
 
-export const twoPhaseProperties: readonly Property<TwoPhase>[] = [
+/** What the coordinator is doing; nothing while it is dead. */
+function coordinatorState({ coordinator }: TwoPhaseWorld, { processes: [process] }: TwoPhase): unknown {
+  return process === undefined || process.snapshot === null ? undefined : coordinator.view(process.snapshot).value
+}
+
+export const twoPhaseProperties = (world: TwoPhaseWorld): readonly Property<TwoPhase>[] => [
   {
     id: 'ATOMIC',
     says: 'nobody commits what another aborts',
@@ -398,6 +403,25 @@ export const twoPhaseProperties: readonly Property<TwoPhase>[] = [
   },
   { id: 'ONCE', says: 'no decision is changed', kind: 'always', holds: (state) => !outcomes(state).includes('both') },
   { id: 'SOUND', says: 'no machine ends in error', kind: 'always', holds: (state) => !state.broken },
+  {
+    id: 'LOGGED',
+    says: 'a restarted coordinator does what its log says, and aborts without one',
+    kind: 'always',
+    holds: (state) => {
+      const memory = state.processes[0]?.memory
+      const now = coordinatorState(world, state)
+      return (memory !== 'decided' || now !== 'aborted') && (memory !== 'restarted' || now !== 'preparing')
+    },
+  },
+  {
+    id: 'HEARS',
+    says: 'a refusal is heard, and decides at once',
+    kind: 'sometimesEdge',
+    holds: (from, { label, next }) =>
+      label === 'C:recv(vote.no)' &&
+      coordinatorState(world, from) === 'preparing' &&
+      coordinatorState(world, next) === 'aborted',
+  },
   {
     id: 'DECIDES',
     says: 'if faults stop, everybody decides',
