@@ -30,7 +30,7 @@ export const triggerErrors = {
     todo: 'send one line and end it with a newline',
   }),
   ERR_HANDOFF_USAGE_TRIGGER_TIMEOUT: (ms: number) => ({
-    happened: `no whole command arrived within ${ms / 1000} s`,
+    happened: `no whole command arrived within ${ms} ms`,
     now: UNTOUCHED,
     todo: 'send one line and end it with a newline',
   }),
@@ -40,7 +40,7 @@ export const triggerErrors = {
     todo: 'try again when some of them have left',
   }),
   ERR_HANDOFF_STATE_SWAP_RUNNING: (handoffId: string, phase: string, elapsedMs: number) => ({
-    happened: `a swap is already running (handoff_id=${handoffId}, ${phase}, for ${Math.round(elapsedMs)} ms)`,
+    happened: `a swap is already running (handoff_id=${handoffId}, ${phase}, for ${elapsedMs} ms)`,
     now: 'that swap goes on and this request was dropped',
     todo: 'wait until it has ended, then ask again',
   }),

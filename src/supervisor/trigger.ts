@@ -136,7 +136,7 @@ async function obey(line: string, uid: number, answer: Answer, options: TriggerO
 async function swap(request: TriggerRequest, uid: number, answer: Answer, options: TriggerOptions): Promise<void> {
   const running = options.supervisor.status().swap
   if (running !== null) {
-    throw triggerError('ERR_HANDOFF_STATE_SWAP_RUNNING', [running.handoffId, running.phase, running.elapsedMs])
+    throw triggerError('ERR_HANDOFF_STATE_SWAP_RUNNING', [running.handoffId, running.phase, Math.round(running.elapsedMs)])
   }
   const binary = request.binary === undefined ? undefined : allowedBinary(request.binary, options)
   options.log.info({ uid, ...(binary === undefined ? {} : { binary }) }, 'a swap was asked for')
