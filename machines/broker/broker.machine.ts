@@ -52,7 +52,7 @@ export const brokerMachine = setup({
   actions: {
     openEndpoint: unboundAction('openEndpoint'),
     startAccepting: unboundAction('startAccepting'),
-    /** The endpoint stays open and listening: clients wait in its backlog, they are not refused. */
+    /** At once: nothing is accepted any more. The endpoint stays open, so clients wait in its backlog unrefused. */
     stopAccepting: unboundAction('stopAccepting'),
     startConnection: unboundAction<{ readonly id: number; readonly pressed: boolean }>('startConnection'),
     /** One refusal with a time to come back, unasked, and the end: past the limit nobody is given memory. */
@@ -134,7 +134,6 @@ export const brokerMachine = setup({
     draining: {
       initial: 'emptying',
       on: {
-        'client.accepted': { actions: ['countIn', startConnection(false)] },
         'broker.resumeRequested': 'serving',
         'broker.stopRequested': 'stopping',
       },
@@ -150,7 +149,6 @@ export const brokerMachine = setup({
     stopping: {
       always: { guard: 'isEmpty', target: 'closed' },
       on: {
-        'client.accepted': { actions: ['countIn', startConnection(false)] },
         'connection.ended': [{ guard: 'isLast', target: 'closed', actions: 'countOut' }, { actions: 'countOut' }],
       },
       after: { drainTimeoutMs: { target: 'closed', actions: ['abandonConnections', 'forgetAll'] } },

@@ -118,6 +118,13 @@ export const BROKER_LIMITS = {
     max: 60 * MINUTE,
     why: 'fixed window of the breaker, from its first failure (protocol default, W7)',
   },
+  largeHelloBytes: {
+    unit: 'bytes',
+    default: 64 * 1024 * 1024,
+    min: 0,
+    max: 4 * 1024 * 1024 * 1024,
+    why: 'bodies above 64 KiB being read at once, all clients together: they are refused in the end, but with their request id',
+  },
   acceptPauseMs: {
     unit: 'ms',
     default: 50,
