@@ -52,5 +52,6 @@ export function statusReport(status: SupervisorStatus, nowMs: number): string {
   if (lastSwap !== null) {
     rows.push(['last swap', lastSwap.result, duration(lastSwap.totalMs), lastSwap.handoffId, lastSwap.reason ?? ''])
   }
-  return `${table(rows)}\n`
+  // Only the first column aligns: the rows tell different things.
+  return `${table(rows.map(([label = '', ...rest]) => [label, rest.filter((cell) => cell !== '').join('  ')]))}\n`
 }

@@ -136,13 +136,18 @@ async function obey(line: string, uid: number, answer: Answer, options: TriggerO
 async function swap(request: TriggerRequest, uid: number, answer: Answer, options: TriggerOptions): Promise<void> {
   const running = options.supervisor.status().swap
   if (running !== null) {
-    throw triggerError('ERR_HANDOFF_STATE_SWAP_RUNNING', [running.handoffId, running.phase, Math.round(running.elapsedMs)])
+    throw triggerError('ERR_HANDOFF_STATE_SWAP_RUNNING', [
+      running.handoffId,
+      running.phase,
+      Math.round(running.elapsedMs),
+    ])
   }
-  const binary = request.binary === undefined ? undefined : allowedBinary(request.binary, options)
-  options.log.info({ uid, ...(binary === undefined ? {} : { binary }) }, 'a swap was asked for')
+  // Unnamed means the configured one, as it is found now, also after a swap to another.
+  const binary = request.binary === undefined ? options.binary : allowedBinary(request.binary, options)
+  options.log.info({ uid, binary }, 'a swap was asked for')
   const unsubscribe = request.language === 'json' ? options.supervisor.subscribe(tellPhases(answer)) : () => {}
   try {
-    const outcome = await options.supervisor.swap(binary === undefined ? {} : { binary })
+    const outcome = await options.supervisor.swap({ binary })
     answer.end(request.language === 'json' ? json({ v: 1, event: 'outcome', outcome }) : outcomeLine(outcome))
   } finally {
     unsubscribe()

@@ -164,7 +164,7 @@ describe('handoff status', () => {
     const [serving, supervisor, listener] = io.stdout.split('\n')
     expect(serving).toMatch(/^serving {5}pid 4211 {2}build v1 +generation 7 +since 2026-01-02T03:04:06.000Z \(\d+ h/)
     expect(supervisor).toMatch(/^supervisor {2}pid 4000 {2}serving +restarts 1 +since/)
-    expect(listener).toMatch(/^listener {4}http {6}127.0.0.1:8080 {2}queue 3\/4096$/)
+    expect(listener).toMatch(/^listener {4}http {2}127.0.0.1:8080 {2}queue 3\/4096$/)
   })
 
   test('a swap under way and the last one', async () => {

@@ -96,7 +96,7 @@ describe('the reference’s line', () => {
     await asked
     supervisor.finish(committed)
     expect(await client.answer).toBe(`ok: handoff_id=${HANDOFF_ID} committed=true abort_reason=None\n`)
-    expect(supervisor.swaps).toEqual([{}])
+    expect(supervisor.swaps).toEqual([{ binary: process.execPath }])
   })
 
   test('a client that closes its writing end at once still gets the outcome, with or without a newline', async () => {
