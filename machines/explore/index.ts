@@ -49,7 +49,7 @@ export { explore, goalMark } from './explore.js'
 export type { EdgeId, Label, Path, PathStep, StateId } from './graph.js'
 export { StateGraph, WorldChangedError } from './graph.js'
 export type { Interner } from './interner.js'
-export { createInterner } from './interner.js'
+export { createInterner, memoPart } from './interner.js'
 export type { MachineParts, TransitionKind, TransitionPart } from './machine-parts.js'
 export { machineParts } from './machine-parts.js'
 export type {

@@ -65,6 +65,8 @@ function createRowIndex(width: number): StateIndex {
   const interner: Interner<unknown> = createInterner()
   const rows = int32List()
   const probe = new Int32Array(width)
+  const lastParts: unknown[] = new Array(width).fill(0)
+  const lastCodes = new Int32Array(width)
   let table = new Int32Array(1 << 12)
   let mask = table.length - 1
   let size = 0
@@ -77,10 +79,18 @@ function createRowIndex(width: number): StateIndex {
     let hash = 0x9e3779b9 | 0
     for (let at = 0; at < width; at++) {
       const part = key[at]
-      const code =
-        typeof part === 'number' && Number.isInteger(part) && part <= SMALL && part >= -SMALL && !Object.is(part, -0)
-          ? part << 1
-          : (interner.id(part) << 1) | 1
+      let code: number
+      if (part === lastParts[at] && part !== 0) {
+        // Neighbouring states share most parts; 0 is left out, since -0 equals it.
+        code = lastCodes[at] as number
+      } else {
+        code =
+          typeof part === 'number' && Number.isInteger(part) && part <= SMALL && part >= -SMALL && !Object.is(part, -0)
+            ? part << 1
+            : (interner.id(part) << 1) | 1
+        lastParts[at] = part
+        lastCodes[at] = code
+      }
       probe[at] = code
       hash = Math.imul(hash ^ code, 0x85ebca6b)
       hash ^= hash >>> 13

@@ -47,7 +47,7 @@ describe('two-phase commit, composed of real machines', () => {
     expect([second.states, second.edges, second.depth]).toEqual([first.states, first.edges, first.depth])
     expect(second.labels).toEqual(first.labels)
     expect(remembering.coordinator.stats.calls).toBeLessThan(100)
-    expect(forgetful.coordinator.stats.calls).toBeGreaterThan(3_000)
+    expect(forgetful.coordinator.stats.calls).toBeGreaterThan(20 * remembering.coordinator.stats.calls)
   })
 
   test('one fault is enough to visit every state and take every transition; without faults the rest is named', () => {

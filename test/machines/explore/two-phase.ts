@@ -6,11 +6,13 @@
  */
 import { type AnyStateMachine, assign, fromPromise, raise, setup } from 'xstate'
 import {
+  createInterner,
   createMachineStepper,
   doneEvent,
   type Effect,
   errorEvent,
   type MachineStepper,
+  memoPart,
   type Property,
   restOf,
   type SnapshotId,
@@ -171,7 +173,11 @@ export interface TwoPhaseOptions {
   readonly participant?: AnyStateMachine
 }
 
-const replaced = <T>(list: readonly T[], at: number, item: T): readonly T[] => list.with(at, item)
+function replaced<T>(list: readonly T[], at: number, item: T): readonly T[] {
+  const copy = list.slice()
+  copy[at] = item
+  return copy
+}
 const withItem = (list: readonly string[], item: string) => [...list.filter((other) => other !== item), item].sort()
 const without = (list: readonly string[], item: string) => list.filter((other) => other !== item)
 
@@ -180,64 +186,91 @@ export interface TwoPhaseWorld extends World<TwoPhase> {
   readonly participant: MachineStepper<AnyStateMachine>
 }
 
+type Change<A> = (process: Process, argument: A) => Process
+
+/** Everything that happens to one process or one inbox alone: each pair of part and argument is computed once. */
+function partChanges() {
+  const processes = createInterner<Process>()
+  const inboxes = createInterner<readonly Message[]>()
+  const ofProcess = <A>(change: Change<A>) => memoPart(change, processes)
+  const inboxOf = <A>(change: (inbox: readonly Message[], argument: A) => readonly Message[]) =>
+    memoPart(change, inboxes)
+  const NOWHERE = { snapshot: null, outbox: [], timers: [], jobs: [] } as const
+  return {
+    empty: inboxes.canonical([]),
+    unborn: processes.canonical({ ...NOWHERE, memory: 'none' }),
+    append: inboxOf((inbox, message: Message) => [...inbox, message]),
+    shift: inboxOf((inbox, _: undefined) => inbox.slice(1)),
+    settle: ofProcess((process, { snapshot, effects }: Stepped) => ({ ...process, snapshot, outbox: effects })),
+    die: ofProcess(({ memory }, _: undefined) => ({ ...NOWHERE, memory: memory === 'none' ? 'restarted' : memory })),
+    endTimer: ofProcess((process, id: string) => ({ ...process, timers: without(process.timers, id) })),
+    endJob: ofProcess((process, id: string) => ({ ...process, jobs: without(process.jobs, id) })),
+    decide: ofProcess((process, _: undefined) => ({ ...process, memory: 'decided' })),
+    execute: ofProcess((process, effect: Effect) => {
+      const done = { ...process, outbox: restOf(process.outbox) }
+      switch (effect.kind) {
+        case 'armTimer':
+          return { ...done, timers: withItem(process.timers, effect.id) }
+        case 'disarmTimer':
+          return { ...done, timers: without(process.timers, effect.id) }
+        case 'start':
+          return { ...done, jobs: withItem(process.jobs, effect.id) }
+        case 'stop':
+          return { ...done, jobs: without(process.jobs, effect.id) }
+        case 'action':
+          return done
+        default:
+          throw new Error(`this world does not know '${effect.kind}'`)
+      }
+    }),
+  }
+}
+
 export function twoPhaseWorld(options: TwoPhaseOptions = {}): TwoPhaseWorld {
   const { participants = 2, faults = 1, memo = true } = options
   const coordinator = createMachineStepper(options.coordinator ?? (coordinatorMachine as AnyStateMachine), { memo })
   const participant = createMachineStepper(options.participant ?? (participantMachine as AnyStateMachine), { memo })
+  const change = partChanges()
   const stepper = (role: number) => (role === 0 ? coordinator : participant)
-  const name = (role: number) => (role === 0 ? 'C' : `P${role}`)
   const roles = Array.from({ length: participants + 1 }, (_, role) => role)
+  const names = roles.map((role) => (role === 0 ? 'C' : `P${role}`))
+  const labelled = names.map((who) => memoPart((_: object, text: string) => `${who}:${text}`))
+  const label = (role: number, text: string) => labelled[role]?.(change, text) ?? ''
+  const kill = names.map((who) => `kill:${who}`)
+  const message = memoPart((_: object, text: string): Message => {
+    const [type = '', from] = text.split(' ')
+    return { type, from: Number(from) }
+  })
+  const timer = memoPart((_: object, id: string) => ({ type: id as `xstate.${string}` }))
+  const succeeded = memoPart((_: object, id: string) => doneEvent(id))
+  const failed = memoPart((_: object, id: string) => errorEvent(id, 'EIO'))
 
   const start = (role: number, memory: Memory): Stepped => stepper(role).start({ participants, memory })
-  const run = (state: TwoPhase, role: number, process: Process, stepped: Stepped): TwoPhase => ({
+  const become = (state: TwoPhase, role: number, process: Process): TwoPhase => ({
     ...state,
-    processes: replaced(state.processes, role, { ...process, ...stepped, outbox: stepped.effects } as Process),
+    processes: replaced(state.processes, role, process),
+  })
+  const run = (state: TwoPhase, role: number, process: Process, stepped: Stepped): TwoPhase => ({
+    ...become(state, role, change.settle(process, stepped)),
     broken: state.broken || stepper(role).view(stepped.snapshot).status === 'error',
   })
-  const fresh = (role: number, memory: Memory): Process => {
-    const { snapshot, effects } = start(role, memory)
-    return { snapshot, outbox: effects, timers: [], jobs: [], memory }
-  }
-  const isRunning = (process: Process, role: number): process is Process & { readonly snapshot: SnapshotId } =>
-    process.snapshot !== null && stepper(role).view(process.snapshot).status === 'active'
 
-  function post(state: TwoPhase, to: number, message: Message): TwoPhase {
-    const target = state.processes[to] as Process
-    return target.snapshot === null
-      ? state
-      : { ...state, inboxes: replaced(state.inboxes, to, [...(state.inboxes[to] ?? []), message]) }
-  }
-
-  function execute(before: TwoPhase, role: number, effect: Effect): TwoPhase {
-    const process = before.processes[role] as Process
-    const set = (change: Partial<Process>): TwoPhase => ({
-      ...before,
-      processes: replaced(before.processes, role, { ...process, outbox: restOf(process.outbox), ...change }),
-    })
-    switch (effect.kind) {
-      case 'armTimer':
-        return set({ timers: withItem(process.timers, effect.id) })
-      case 'disarmTimer':
-        return set({ timers: without(process.timers, effect.id) })
-      case 'start':
-        return set({ jobs: withItem(process.jobs, effect.id) })
-      case 'stop':
-        return set({ jobs: without(process.jobs, effect.id) })
-      case 'action':
-        return act(set({}), role, effect.type, effect.params as { to: number; what: string })
-      default:
-        throw new Error(`this world does not know '${effect.kind}'`)
+  function post(state: TwoPhase, to: number, what: string, from: number): TwoPhase {
+    if ((state.processes[to] as Process).snapshot === null) {
+      return state
     }
+    const inbox = change.append(state.inboxes[to] as readonly Message[], message(change, `${what} ${from}`))
+    return { ...state, inboxes: replaced(state.inboxes, to, inbox) }
   }
 
   function act(state: TwoPhase, role: number, type: string, params: { to: number; what: string }): TwoPhase {
     switch (type) {
       case 'tellAll':
-        return roles.slice(1).reduce((now, to) => post(now, to, { type: params.what, from: 0 }), state)
+        return roles.slice(1).reduce((now, to) => post(now, to, params.what, 0), state)
       case 'reply':
-        return post(state, params.to + 1, { type: params.what, from: 0 })
+        return post(state, params.to + 1, params.what, 0)
       case 'say':
-        return post(state, 0, { type: params.what, from: role - 1 })
+        return post(state, 0, params.what, role - 1)
       case 'record': {
         const before = state.outcomes[role]
         const outcome = (before === 'none' || before === params.what ? params.what : 'both') as 'committed'
@@ -250,125 +283,102 @@ export function twoPhaseWorld(options: TwoPhaseOptions = {}): TwoPhaseWorld {
     }
   }
 
-  function* stepsOf(state: TwoPhase, role: number): Generator<Step<TwoPhase>> {
+  function stepsOf(state: TwoPhase, role: number, steps: Step<TwoPhase>[]): void {
     const process = state.processes[role] as Process
-    const who = name(role)
-    const [effect] = process.outbox
-    const [message] = state.inboxes[role] ?? []
-    if (process.snapshot === null) {
-      const reborn = { ...state, processes: replaced(state.processes, role, fresh(role, process.memory)) }
-      yield { label: `${who}:restart`, kind: 'progress', next: reborn, covers: start(role, process.memory).covers }
+    const { snapshot, outbox, memory } = process
+    if (snapshot === null) {
+      const reborn = start(role, memory)
+      const next = become(state, role, change.settle(process, reborn))
+      steps.push({ label: label(role, 'restart'), kind: 'progress', next, covers: reborn.covers })
       return
     }
+    const [effect] = outbox
     if (effect !== undefined) {
-      const what = effect.kind === 'action' ? effect.type : `${effect.kind}(${'id' in effect ? effect.id : ''})`
-      yield { label: `${who}:${what}`, kind: 'progress', next: execute(state, role, effect) }
-    } else if (!isRunning(process, role)) {
-      if (message !== undefined) {
-        yield {
-          label: `${who}:ignore`,
-          kind: 'progress',
-          next: { ...state, inboxes: replaced(state.inboxes, role, []) },
-        }
+      const done = become(state, role, change.execute(process, effect))
+      const isAction = effect.kind === 'action'
+      const next = isAction ? act(done, role, effect.type, effect.params as { to: number; what: string }) : done
+      steps.push({ label: label(role, isAction ? effect.type : effect.kind), kind: 'progress', next })
+    } else if (stepper(role).view(snapshot).status === 'active') {
+      eventsOf(state, role, process, snapshot, steps)
+    } else {
+      if (state.inboxes[role]?.length !== 0) {
+        const next = { ...state, inboxes: replaced(state.inboxes, role, change.empty) }
+        steps.push({ label: label(role, 'ignore'), kind: 'progress', next })
       }
       return
-    } else {
-      yield* eventsOf(state, role, process)
     }
     if (state.faultsLeft > 0) {
-      const dead = { ...process, snapshot: null, outbox: [], timers: [], jobs: [] }
-      const memory = process.memory === 'none' ? 'restarted' : process.memory
-      yield {
-        label: `kill:${who}`,
-        kind: 'fault',
-        next: {
-          ...state,
-          processes: replaced(state.processes, role, { ...dead, memory }),
-          inboxes: replaced(state.inboxes, role, []),
-          faultsLeft: state.faultsLeft - 1,
-        },
+      const next = {
+        ...become(state, role, change.die(process, undefined)),
+        inboxes: replaced(state.inboxes, role, change.empty),
+        faultsLeft: state.faultsLeft - 1,
       }
+      steps.push({ label: kill[role] as string, kind: 'fault', next })
     }
   }
 
-  function* eventsOf(
-    state: TwoPhase,
-    role: number,
-    process: Process & { readonly snapshot: SnapshotId },
-  ): Generator<Step<TwoPhase>> {
-    const who = name(role)
+  function eventsOf(state: TwoPhase, role: number, process: Process, at: SnapshotId, steps: Step<TwoPhase>[]): void {
     const table = stepper(role)
-    const [message, ...later] = state.inboxes[role] ?? []
-    if (message !== undefined) {
-      const stepped = table.send(process.snapshot, message)
-      const read = { ...state, inboxes: replaced(state.inboxes, role, later) }
-      yield {
-        label: `${who}:recv(${message.type})`,
-        kind: 'progress',
-        next: run(read, role, process, stepped),
-        covers: stepped.covers,
-      }
+    const inbox = state.inboxes[role] as readonly Message[]
+    const [first] = inbox
+    if (first !== undefined) {
+      const stepped = table.send(at, first)
+      const read = { ...state, inboxes: replaced(state.inboxes, role, change.shift(inbox, undefined)) }
+      const next = run(read, role, process, stepped)
+      steps.push({ label: label(role, `recv(${first.type})`), kind: 'progress', next, covers: stepped.covers })
     }
     for (const id of process.timers) {
-      const stepped = table.send(process.snapshot, { type: id as `xstate.${string}` })
-      const disarmed = { ...process, timers: without(process.timers, id) }
-      yield { label: `${who}:timer`, kind: 'timer', next: run(state, role, disarmed, stepped), covers: stepped.covers }
+      const stepped = table.send(at, timer(change, id))
+      const next = run(state, role, change.endTimer(process, id), stepped)
+      steps.push({ label: label(role, 'timer'), kind: 'timer', next, covers: stepped.covers })
     }
     for (const id of process.jobs) {
-      const rest = { ...process, jobs: without(process.jobs, id) }
-      const done = table.send(process.snapshot, doneEvent(id))
+      const ended = change.endJob(process, id)
+      const done = table.send(at, succeeded(change, id))
       // The durable write and its completion are one step: a crash falls before or after it.
-      yield {
-        label: `${who}:done(${id})`,
-        kind: 'progress',
-        next: run(state, role, { ...rest, memory: 'decided' }, done),
-        covers: done.covers,
-      }
+      const next = run(state, role, change.decide(ended, undefined), done)
+      steps.push({ label: label(role, `done(${id})`), kind: 'progress', next, covers: done.covers })
       if (state.faultsLeft > 0) {
-        const failed = table.send(process.snapshot, errorEvent(id, 'EIO'))
-        const poorer = { ...state, faultsLeft: state.faultsLeft - 1 }
-        yield {
-          label: `fail:${who}:${id}`,
-          kind: 'fault',
-          next: run(poorer, role, rest, failed),
-          covers: failed.covers,
-        }
+        const broken = table.send(at, failed(change, id))
+        const poorer = { ...run(state, role, ended, broken), faultsLeft: state.faultsLeft - 1 }
+        steps.push({ label: label(role, `fail(${id})`), kind: 'fault', next: poorer, covers: broken.covers })
       }
     }
   }
 
   const first: TwoPhase = {
-    processes: roles.map((role) => fresh(role, 'none')),
-    inboxes: roles.map(() => []),
+    processes: roles.map((role) => change.settle(change.unborn, start(role, 'none'))),
+    inboxes: roles.map(() => change.empty),
     outcomes: roles.map(() => 'none'),
     unexpected: false,
     broken: false,
     faultsLeft: faults,
   }
+  const parts: unknown[] = []
 
   return {
     coordinator,
     participant,
     initial: () => first,
-    *steps(state) {
+    steps(state) {
+      const steps: Step<TwoPhase>[] = []
       for (const role of roles) {
-        yield* stepsOf(state, role)
+        stepsOf(state, role, steps)
       }
+      return steps
     },
-    key: (state) => [
-      ...state.processes.flatMap(({ snapshot, outbox, timers, jobs, memory }) => [
-        snapshot,
-        outbox,
-        timers,
-        jobs,
-        memory,
-      ]),
-      ...state.inboxes,
-      ...state.outcomes,
-      state.unexpected,
-      state.broken,
-      state.faultsLeft,
-    ],
+    key(state) {
+      let at = 0
+      for (const role of roles) {
+        parts[at++] = state.processes[role]
+        parts[at++] = state.inboxes[role]
+        parts[at++] = state.outcomes[role]
+      }
+      parts[at++] = state.unexpected
+      parts[at++] = state.broken
+      parts[at] = state.faultsLeft
+      return parts
+    },
     coverable: [coordinator, participant].flatMap(({ parts }) => [
       ...parts.states,
       ...parts.transitions.map(({ id }) => id),
@@ -382,7 +392,7 @@ export function twoPhaseWorld(options: TwoPhaseOptions = {}): TwoPhaseWorld {
     }),
     notes: (_, { label }) => {
       const [from = '', text = ''] = label.split(':')
-      return from === 'kill' || from === 'fail' ? [{ from: text, text: label }] : [{ from, text }]
+      return from === 'kill' ? [{ from: text, text: 'dies' }] : [{ from, text }]
     },
   }
 }
