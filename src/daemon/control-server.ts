@@ -51,7 +51,7 @@ export class ControlServer {
 
   /** Bound under a name of its own: all that can fail, before anybody is told (X3). */
   stage(): void {
-    if (this.#staged?.isPublished()) return
+    if (this.#staged !== null && this.#staged.leadsHere()) return
     const previous = this.#staged
     const staged = stageUnixServer(this.#options.path)
     this.#acceptor?.close()

@@ -25,7 +25,7 @@ export class Rendezvous {
 
   /** Own uid and root only, whoever else may talk on the control socket: descriptors are the service itself. */
   publish(): void {
-    if (this.#staged?.isPublished()) return
+    if (this.#staged?.leadsHere()) return
     const staged = stageUnixServer(this.#path)
     this.close()
     this.#staged = staged

@@ -40,8 +40,8 @@ export interface StagedUnixServer {
   readonly stagingPath: string
   /** One rename(2) onto the path, over whatever is there. Once; later calls do nothing. */
   publish(): void
-  /** Whether the path leads to this socket now: a successor may have renamed its own over it. */
-  isPublished(): boolean
+  /** Whether its name, staging or published, still leads to this socket: a successor may have renamed its own over it. */
+  leadsHere(): boolean
   /** Removes the name that is still ours, never one that somebody else has put there since. */
   unpublish(): void
   /** unpublish(), then closes the fd. Once. */
@@ -96,7 +96,7 @@ export function stageUnixServer(path: string, options: StageOptions = {}): Stage
       renameSync(stagingPath, path)
       name = 'published'
     },
-    isPublished: () => open && name === 'published' && inodeOf(path) === inode,
+    leadsHere: () => open && name !== 'none' && inodeOf(name === 'published' ? path : stagingPath) === inode,
     unpublish,
     close() {
       if (!open) return
