@@ -4,7 +4,7 @@ import { attachError } from '../../errors/attach.js'
 import { Acceptor, type ListenerSocket } from './acceptor.js'
 import { checkPrivateNode } from './check-private-node.js'
 import { ConnectionTable } from './connection-table.js'
-import { Drain, type DrainOptions, type DrainResult } from './drain.js'
+import { Drain, type DrainOptions, type DrainResult, FIRST_BYTE_GRACE_MS } from './drain.js'
 import { IncomingConnections } from './incoming.js'
 import { OutgoingConnections } from './outgoing.js'
 import { unreadBytes } from './park.js'
@@ -34,6 +34,8 @@ export interface AttachOptions {
    * over as they are, parked ones included, and their next requests reach the new server's handlers.
    */
   readonly replaces?: AttachedServer
+  /** How long a drain waits for the first byte of a connection accepted just before it, ms. Default 200. */
+  readonly firstByteGraceMs?: number
 }
 
 type Phase = 'open' | 'draining' | 'released' | 'superseded'
@@ -64,16 +66,18 @@ export class AttachedServer {
   readonly #table: ConnectionTable
   /** This server and those it replaced: their connections live on. */
   readonly #servers: Server[]
+  readonly #firstByteGraceMs: number
   #phase: Phase = 'open'
   #drain: Drain | undefined
   #draining: Promise<DrainResult> | undefined
   #restoreTimeouts: (() => void)[] = []
 
   /** @internal use {@link attachServer} */
-  constructor(listener: ListenerSocket, server: Server, { replaces }: AttachOptions) {
+  constructor(listener: ListenerSocket, server: Server, { replaces, firstByteGraceMs }: AttachOptions) {
     this.listener = listener
     this.server = server
     this.#acceptor = new Acceptor(listener, server)
+    this.#firstByteGraceMs = firstByteGraceMs ?? FIRST_BYTE_GRACE_MS
     const previous = replaces === undefined ? undefined : replaces.#supersede()
     this.#table = previous?.table ?? new ConnectionTable()
     this.#servers = [server, ...(previous?.servers ?? [])]
@@ -130,7 +134,7 @@ export class AttachedServer {
     this.#assertUsable('release()')
     await this.stopAccepting()
     this.#phase = 'released'
-    this.#drain ??= new Drain(this.#table, false)
+    this.#drain ??= this.#newDrain(false)
     this.#drain.closeIdle()
     // What lingers now is bounded by Node's own timeouts again.
     for (const restore of this.#restoreTimeouts.splice(0)) restore()
@@ -173,11 +177,15 @@ export class AttachedServer {
     await this.stopAccepting()
     if (this.#drain === undefined) {
       this.#phase = 'draining'
-      this.#drain = new Drain(this.#table, options.keepConnections === true)
+      this.#drain = this.#newDrain(options.keepConnections === true)
       this.#restoreTimeouts = this.#servers.map(holdServerTimeouts)
     }
     await checkPrivateNode()
     return await this.#drain.wait(options)
+  }
+
+  #newDrain(keepConnections: boolean): Drain {
+    return new Drain(this.#table, { keepConnections, firstByteGraceMs: this.#firstByteGraceMs })
   }
 
   #endDrain(): void {

@@ -26,6 +26,12 @@ export interface DrainOptions {
   readonly keepConnections?: boolean
 }
 
+export interface DrainStyle {
+  readonly keepConnections?: boolean
+  /** Default {@link FIRST_BYTE_GRACE_MS}. */
+  readonly firstByteGraceMs?: number
+}
+
 export interface RemainingConnection {
   readonly peer: string | null
   readonly reason: BusyReason
@@ -44,6 +50,7 @@ export interface DrainResult {
 
 export class Drain {
   readonly #table: ConnectionTable
+  readonly #firstByteGraceMs: number
   readonly #marks: ClosingMarks | null
   readonly #pending = new Set<Connection>()
   readonly #graceTimers = new Map<Connection, NodeJS.Timeout>()
@@ -54,8 +61,9 @@ export class Drain {
   #closesIdle = false
   #stopped = false
 
-  constructor(table: ConnectionTable, keepConnections: boolean) {
+  constructor(table: ConnectionTable, { keepConnections = false, firstByteGraceMs = FIRST_BYTE_GRACE_MS }: DrainStyle) {
     this.#table = table
+    this.#firstByteGraceMs = firstByteGraceMs
     this.#marks = keepConnections ? null : createClosingMarks()
     this.#busy = new Set([...table.all].filter((connection) => connection.parked === null))
     this.#unobserve = table.observe({
@@ -150,7 +158,7 @@ export class Drain {
 
   #waitsForFirstByte(connection: Connection): boolean {
     if (connection.socket.bytesRead > 0 || unreadBytes(connection) > 0) return false
-    const left = connection.acceptedAt + FIRST_BYTE_GRACE_MS - performance.now()
+    const left = connection.acceptedAt + this.#firstByteGraceMs - performance.now()
     if (left <= 0) return false
     if (!this.#graceTimers.has(connection)) {
       this.#graceTimers.set(

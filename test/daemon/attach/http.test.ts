@@ -311,15 +311,16 @@ test('Expect: 100-continue is counted, with and without a checkContinue listener
   await draining
 })
 
-test('a connection accepted just before the stop is served: its request is waited for', async () => {
+test('a connection accepted just before the stop is served: its first byte is waited for', async () => {
   const rig = listenerRig()
   const server = http.createServer(new Gate().handler)
-  const handle = rig.attach(server)
+  const handle = rig.attach(server, { firstByteGraceMs: 30_000 })
   await handle.startAccepting()
   const drained = new Promise((resolve) => {
     server.once('connection', () => resolve(handle.drain({ deadline: farDeadline() })))
   })
   const client = await rig.connect()
+  await turns(20)
   client.get()
   expect(await client.answer()).toMatchObject({ status: 200, headers: { connection: 'close' } })
   expect(await drained).toMatchObject({ inFlight: 0 })
@@ -327,7 +328,7 @@ test('a connection accepted just before the stop is served: its request is waite
 
 test('a connection that never sends anything holds the drain only for its first moment', async () => {
   const rig = listenerRig()
-  const handle = rig.attach(http.createServer(new Gate().handler))
+  const handle = rig.attach(http.createServer(new Gate().handler), { firstByteGraceMs: 10 })
   await handle.startAccepting()
   const silent = await rig.connect()
   await until(() => handle.connections().open === 1)
@@ -335,6 +336,20 @@ test('a connection that never sends anything holds the drain only for its first 
   await handle.resume()
   silent.get()
   expect((await silent.answer()).status).toBe(200)
+})
+
+test('a request that is in the kernel when its connection is to be parked is answered first', async () => {
+  const rig = listenerRig()
+  const handle = rig.attach(http.createServer(new Gate().handler))
+  await handle.startAccepting()
+  const client = await rig.connect()
+  client.get()
+  await client.answer()
+  // The drain looks in its second turn; this runs right before, with no poll for input in between.
+  setImmediate(() => setImmediate(() => client.get('/just-in-time')))
+  const draining = handle.drain({ deadline: farDeadline() })
+  expect(await client.answer()).toMatchObject({ body: 'GET /just-in-time 0', headers: { connection: 'close' } })
+  expect(await draining).toMatchObject({ inFlight: 0 })
 })
 
 test('no timer of the server touches a parked connection: neither keep-alive nor an unsolicited 408', async () => {
