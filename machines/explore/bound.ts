@@ -20,7 +20,7 @@ import type { EdgeId, Label, Path, StateGraph, StateId } from './graph.js'
 import { LIVENESS_KINDS } from './property.js'
 import type { StepKind } from './world.js'
 
-export interface BoundOptions {
+export interface BoundOptions<S = unknown> {
   /** A mark of the exploration; {@link goalMark} gives that of an `eventually` property. */
   readonly goal: string
   /** Longest duration of a step of this label, ms. 0: it takes no time. */
@@ -29,6 +29,11 @@ export interface BoundOptions {
   absolute?(label: Label): boolean
   /** Default: true. */
   readonly urgent?: boolean
+  /**
+   * Groups faults by what they hit, e.g. `kill:supervisor in sealing`: needs the states, so the world is walked once more.
+   * Default: the fault's label.
+   */
+  scenario?(from: S, fault: string): string
   /** Kinds of step that go on happening. Default: progress and timer. */
   readonly by?: readonly StepKind[]
 }
@@ -59,12 +64,12 @@ export interface Bound {
   /** The bound of one state, ms. */
   of(id: StateId): number
   explain(id: StateId): BoundExplanation
-  /** For each label of kind fault: the worst state right after it. */
+  /** For each scenario (by default: for each fault): the worst state right after it. */
   readonly afterFault: readonly { readonly fault: string; readonly ms: number; readonly at: StateId }[]
 }
 
 /** @throws RangeError for an unknown mark, or a weight that is negative or not a number. */
-export function boundTo<S>(graph: StateGraph<S>, options: BoundOptions): Bound {
+export function boundTo<S>(graph: StateGraph<S>, options: BoundOptions<S>): Bound {
   const { goal, urgent = true, by = LIVENESS_KINDS } = options
   const { store, size } = graph
   const weights = Float64Array.from(graph.labels, (label) => checkedWeight(label, options.weightMs(label)))
@@ -191,17 +196,31 @@ export function boundTo<S>(graph: StateGraph<S>, options: BoundOptions): Bound {
 
   let worstId = 0
   const afterFault = new Map<string, { ms: number; at: StateId }>()
+  const noteFaults = (id: StateId, nameOf: (fault: string) => string) => {
+    for (let edge = graph.edgesStart(id); edge < graph.edgesEnd(id); edge++) {
+      const { kind, name } = graph.label(edge)
+      if (kind !== 'fault') {
+        continue
+      }
+      const at = graph.target(edge)
+      const scenario = nameOf(name)
+      const known = afterFault.get(scenario)
+      if (known === undefined || boundOf(at) > known.ms) {
+        afterFault.set(scenario, { ms: boundOf(at), at })
+      }
+    }
+  }
   for (let id = 0; id < size; id++) {
     if (boundOf(id) > boundOf(worstId)) {
       worstId = id
     }
-    for (let edge = graph.edgesStart(id); edge < graph.edgesEnd(id); edge++) {
-      const { kind, name } = graph.label(edge)
-      const at = graph.target(edge)
-      const known = afterFault.get(name)
-      if (kind === 'fault' && (known === undefined || boundOf(at) > known.ms)) {
-        afterFault.set(name, { ms: boundOf(at), at })
-      }
+    if (options.scenario === undefined) {
+      noteFaults(id, (fault) => fault)
+    }
+  }
+  if (options.scenario !== undefined) {
+    for (const [id, state] of graph.states()) {
+      noteFaults(id, (fault) => options.scenario?.(state, fault) ?? fault)
     }
   }
   return {

@@ -27,6 +27,33 @@
  * Properties are `always`, `edge`, `sometimes`, `sometimesEdge` and `eventually`; the last is checked at dead ends and
  * in every closed loop of progress and timer steps, so a livelock is found as well as a deadlock.
  *
+ * **4. Ask the graph.** `shortestPathsTo(graph, mark | predicate)` and `transitionCover(graph, { endAt })` give paths as
+ * data; `toReplayFile(path)` and `replay(world, file)` walk them again; `sequenceOf(path)` gives rows of a chart;
+ * `graphLogic(graph)` hands the graph to @xstate/graph. `boundTo(graph, { goal, weightMs })` computes how long the
+ * goal can take, at worst, once faults stop.
+ *
+ * **5. Mutate.** `mutants(machine)` gives every machine that lacks one guard, timer, effect, order or transition;
+ * `runMutants({ mutants, worldWith, equivalent })` explores each and says which property noticed.
+ *
+ * Fast worlds change their parts through `memoPart(change, createInterner())`: equal parts are then the same object.
+ *
+ * ```ts
+ * const ping = createMachineStepper(pingMachine)
+ * const world: World<{ at: SnapshotId; pings: number }> = {
+ *   initial: () => ({ at: ping.start().snapshot, pings: 0 }),
+ *   *steps({ at, pings }) {
+ *     const pong = ping.send(at, { type: 'pong' })
+ *     if (pong.handled) {
+ *       yield { label: 'pong', kind: 'progress', next: { at: pong.snapshot, pings: pings + 1 }, covers: pong.covers }
+ *     }
+ *   },
+ *   key: ({ at, pings }) => [at, pings],
+ * }
+ * const { complete, violations } = explore(world, {
+ *   properties: [{ id: 'P-1', says: 'two pings at most', kind: 'always', holds: ({ pings }) => pings <= 2 }],
+ * })
+ * ```
+ *
  * @packageDocumentation
  */
 export type { Bound, BoundExplanation, BoundOptions, BoundStep } from './bound.js'

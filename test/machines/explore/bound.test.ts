@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { type BoundOptions, boundTo, explore } from '../../../machines/explore/index.js'
-import { table } from './table-world.js'
+import { type Light, table } from './table-world.js'
 
 /** The bound until `up`; a label's trailing number is its weight in ms, as in `wait100`. */
-function bound(lines: string, options: Partial<BoundOptions> = {}) {
+function bound(lines: string, options: Partial<BoundOptions<Light>> = {}) {
   const { graph } = explore(table(lines), { marks: { up: ({ at }) => at === 'up' } })
   return boundTo(graph, { goal: 'up', weightMs: ({ name }) => Number(/\d+$/.exec(name)?.[0] ?? 0), ...options })
 }
@@ -27,6 +27,22 @@ describe('the time until the goal, if faults stop', () => {
     expect(worst.of(0)).toBe(0)
   })
 
+  test('is told apart by what a fault hits', () => {
+    const worst = bound(
+      `
+      up crash/fault a
+      up step b
+      b crash/fault c
+      a wait10/timer up
+      c wait70/timer up`,
+      { scenario: ({ at }, fault) => `${fault} in ${at}` },
+    )
+    expect(worst.afterFault).toMatchObject([
+      { fault: 'crash in up', ms: 10 },
+      { fault: 'crash in b', ms: 70 },
+    ])
+  })
+
   test('lets time pass only where nothing else can happen', () => {
     const lines = `
       up crash/fault down
@@ -34,7 +50,7 @@ describe('the time until the goal, if faults stop', () => {
       down notice known
       late notice2 known
       known wait20/timer up`
-    const weightMs: BoundOptions['weightMs'] = ({ name, kind }) => (kind === 'timer' ? Number(name.slice(4)) : 0)
+    const weightMs: BoundOptions<Light>['weightMs'] = ({ name, kind }) => (kind === 'timer' ? Number(name.slice(4)) : 0)
     expect(bound(lines, { weightMs }).worstMs).toBe(20)
     expect(bound(lines, { weightMs, urgent: false }).worstMs).toBe(920)
   })
@@ -72,7 +88,7 @@ describe('the time until the goal, if faults stop', () => {
       trying wait30/timer down
       trying deadline1000/timer cold
       cold start5 up`
-    const absolute: BoundOptions['absolute'] = ({ name }) => name.startsWith('deadline')
+    const absolute: BoundOptions<Light>['absolute'] = ({ name }) => name.startsWith('deadline')
     expect(bound(lines).worstMs).toBe(Number.POSITIVE_INFINITY)
     const worst = bound(lines, { absolute })
     expect(worst.worstMs).toBe(1_005)
@@ -83,7 +99,7 @@ describe('the time until the goal, if faults stop', () => {
   })
 
   test('a deadline that is not armed everywhere, or that may stay in the loop, is none', () => {
-    const absolute: BoundOptions['absolute'] = ({ name }) => name.startsWith('deadline')
+    const absolute: BoundOptions<Light>['absolute'] = ({ name }) => name.startsWith('deadline')
     expect(bound('up c/fault a\na wait4/timer b\nb wait3/timer a\na deadline10/timer up', { absolute }).worstMs).toBe(
       Number.POSITIVE_INFINITY,
     )
