@@ -13,8 +13,6 @@ export type StateKey = string | readonly unknown[]
 export interface StateIndex {
   /** The number of the state with this key: `size` before the call when it is new. */
   add(key: StateKey): number
-  /** The number of the state with this key, or -1. */
-  find(key: StateKey): number
   readonly size: number
   /** Estimated bytes held by the index itself. */
   readonly bytes: number
@@ -46,7 +44,6 @@ function createTextIndex(): StateIndex {
       ids.set(text, ids.size)
       return ids.size - 1
     },
-    find: (key) => ids.get(check(key)) ?? -1,
     get size() {
       return ids.size
     },
@@ -157,7 +154,6 @@ function createRowIndex(width: number): StateIndex {
       }
       return id
     },
-    find: (key) => (table[slotOf(encode(key))] as number) - 1,
     get size() {
       return size
     },

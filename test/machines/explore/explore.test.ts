@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { explore, type Property, type World } from '../../../machines/explore/index.js'
+import { setup } from 'xstate'
+import {
+  createMachineStepper,
+  explore,
+  type Progress,
+  type Property,
+  type SnapshotId,
+  type World,
+} from '../../../machines/explore/index.js'
 import { type Light, table } from './table-world.js'
 
 /** Two counters up to `limit`, and back to zero from the top: (limit + 1)² states. */
@@ -254,6 +262,61 @@ describe('the graph', () => {
     }
     const { graph } = explore(world)
     expect(() => graph.state(2)).toThrow(/stands where/)
+  })
+})
+
+describe('reporting', () => {
+  test('tells its progress, and the time by the clock it is given', () => {
+    let clock = 0
+    const seen: Progress[] = []
+    const { stats } = explore(
+      grid(30, ([x, y]) => [x, y]),
+      {
+        onProgress: (progress) => seen.push(progress),
+        progressEvery: 400,
+        now: () => {
+          clock += 500
+          return clock
+        },
+      },
+    )
+    expect(seen.map(({ states, waiting }) => states - waiting)).toEqual([400, 800])
+    expect(stats).toMatchObject({ elapsedMs: 500, statesPerSecond: 961 * 2 })
+    expect(explore(grid(3, ([x, y]) => [x, y])).stats).not.toHaveProperty('elapsedMs')
+  })
+
+  test('counts what the initial states have covered already', () => {
+    const world: World<number> = {
+      initial: () => 0,
+      steps: (at) => (at === 0 ? [{ label: 'go', kind: 'progress', next: 1, covers: ['b'] }] : []),
+      key: (at) => [at],
+      coverable: ['a', 'b', 'c'],
+      initialCovers: ['a'],
+    }
+    expect(explore(world).coverage).toEqual({ covered: ['a', 'b'], missing: ['c'] })
+  })
+
+  test('the example of the door holds', () => {
+    const pingMachine = setup({}).createMachine({
+      id: 'ping',
+      initial: 'one',
+      states: { one: { on: { pong: 'two' } }, two: { on: { pong: 'three' } }, three: {} },
+    })
+    const ping = createMachineStepper(pingMachine)
+    const world: World<{ at: SnapshotId; pings: number }> = {
+      initial: () => ({ at: ping.start().snapshot, pings: 0 }),
+      *steps({ at, pings }) {
+        const pong = ping.send(at, { type: 'pong' })
+        if (pong.handled) {
+          yield { label: 'pong', kind: 'progress', next: { at: pong.snapshot, pings: pings + 1 }, covers: pong.covers }
+        }
+      },
+      key: ({ at, pings }) => [at, pings],
+    }
+    const { complete, states, violations } = explore(world, {
+      properties: [{ id: 'P-1', says: 'two pings at most', kind: 'always', holds: ({ pings }) => pings <= 2 }],
+    })
+    expect({ complete, states, violations }).toEqual({ complete: true, states: 3, violations: [] })
   })
 })
 
