@@ -25,7 +25,7 @@ export const usage = {
   command: 'handoff swap',
   summary: 'replace the running program without a gap; roll back if the new one does not hold.',
   flags: FLAGS,
-  notes: `${TARGET_NOTE}\nExit codes: 0 committed, 10 rolled back, 20 nobody serves, 64 usage, 69 no supervisor, 75 a swap is already running.`,
+  notes: `${TARGET_NOTE}\nExit codes: 0 committed, 10 rolled back, 20 nobody serves, 64 usage, 69 no supervisor, 75 a swap is already running, 130 interrupted.`,
 } as const satisfies Usage<typeof FLAGS>
 
 export async function run(argv: readonly string[], io: Io): Promise<number> {
@@ -42,17 +42,19 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 async function swapAndShow(path: string, binary: string | undefined, io: Io): Promise<SwapOutcome> {
   const live = createLive(io)
+  const interrupted = new AbortController()
+  const offSignal = io.onSignal(['SIGINT'], () => interrupted.abort())
+  const request = { cmd: 'swap', ...(binary === undefined ? {} : { binary: absolute(binary) }) } as const
   try {
-    for await (const answer of ask(path, {
-      cmd: 'swap',
-      ...(binary === undefined ? {} : { binary: absolute(binary) }),
-    })) {
+    for await (const answer of ask(path, request, { signal: interrupted.signal })) {
       if (answer.event === 'phase') live.show(answer)
       else if (answer.event === 'outcome') return answer.outcome
     }
   } finally {
+    offSignal()
     live.end()
   }
+  if (interrupted.signal.aborted) throw cliError('ERR_HANDOFF_INTERRUPTED', [])
   throw cliError('ERR_HANDOFF_SUPERVISOR_LOST', [path])
 }
 

@@ -1,6 +1,5 @@
 /** Asks a supervisor over its trigger socket, in JSON lines. */
-import { createConnection } from 'node:net'
-import { createInterface } from 'node:readline'
+import { createConnection, type Socket } from 'node:net'
 import { cliError } from '../errors/cli.js'
 import { HandoffError } from '../errors/handoff-error.js'
 import type { ErrorLine, TriggerCommand, TriggerEvent } from '../supervisor/trigger-lines.js'
@@ -12,11 +11,22 @@ export interface Ask {
 
 type Answer = Exclude<TriggerEvent, ErrorLine>
 
+export interface AskOptions {
+  /** How long the first answer may take, ms. Default {@link FIRST_ANSWER_MS}; what follows has the swap's own limits. */
+  readonly firstAnswerMs?: number
+  /** Leaves; the answers end. */
+  readonly signal?: AbortSignal
+}
+
+/** A living supervisor answers at once; a stopped or blocked one never. */
+export const FIRST_ANSWER_MS = 10_000
+
 /**
  * Yields every answer until the supervisor closes.
- * @throws HandoffError the supervisor's own refusal; ERR_HANDOFF_SUPERVISOR_UNREACHABLE, ERR_HANDOFF_PEER_TRIGGER_ANSWER
+ * @throws HandoffError the supervisor's own refusal; ERR_HANDOFF_SUPERVISOR_UNREACHABLE, …_SILENT, ERR_HANDOFF_PEER_TRIGGER_ANSWER
  */
-export async function* ask(path: string, request: Ask): AsyncGenerator<Answer, void, void> {
+export async function* ask(path: string, request: Ask, options: AskOptions = {}): AsyncGenerator<Answer, void, void> {
+  const firstAnswerMs = options.firstAnswerMs ?? FIRST_ANSWER_MS
   const socket = createConnection(path)
   try {
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
@@ -24,20 +34,50 @@ export async function* ask(path: string, request: Ask): AsyncGenerator<Answer, v
     const why = (error as NodeJS.ErrnoException).code ?? String(error)
     throw cliError('ERR_HANDOFF_SUPERVISOR_UNREACHABLE', [path, why], error)
   }
-  socket.on('error', () => {}) // a broken connection ends the lines below; the caller sees that no answer came
+  const leave = () => socket.destroy()
+  options.signal?.addEventListener('abort', leave)
+  let silent = false
+  const timer = setTimeout(() => {
+    silent = true
+    socket.destroy()
+  }, firstAnswerMs)
   socket.write(`${JSON.stringify({ v: 1, ...request })}\n`)
   try {
-    for await (const line of createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY })) {
+    for await (const line of linesOf(socket)) {
+      clearTimeout(timer)
       yield parseAnswer(path, line)
     }
+    if (silent) throw cliError('ERR_HANDOFF_SUPERVISOR_SILENT', [path, firstAnswerMs])
   } finally {
+    clearTimeout(timer)
+    options.signal?.removeEventListener('abort', leave)
     socket.destroy()
   }
 }
 
+/** Ends however the connection ends: the caller sees which answer did not come. (readline would wait for ever after a reset.) */
+async function* linesOf(socket: Socket): AsyncGenerator<string, void, void> {
+  let text = ''
+  try {
+    for await (const chunk of socket.setEncoding('utf8')) {
+      const lines = (text + chunk).split(/\r?\n/)
+      text = lines.pop() ?? ''
+      yield* lines
+    }
+  } catch {
+    return
+  }
+  if (text !== '') yield text
+}
+
 /** For requests that are answered by one line of a known kind. */
-export async function askOne<E extends Answer['event']>(path: string, request: Ask, event: E) {
-  for await (const answer of ask(path, request)) {
+export async function askOne<E extends Answer['event']>(
+  path: string,
+  request: Ask,
+  event: E,
+  options: AskOptions = {},
+) {
+  for await (const answer of ask(path, request, options)) {
     if (answer.event === event) return answer as Extract<Answer, { event: E }>
   }
   throw cliError('ERR_HANDOFF_SUPERVISOR_LOST', [path])

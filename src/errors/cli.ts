@@ -19,6 +19,16 @@ export const cliErrors = {
     now: 'nothing was changed; whoever served before still does',
     todo: "start one with 'handoff supervise', or name its trigger socket with --socket",
   }),
+  ERR_HANDOFF_SUPERVISOR_SILENT: (path: string, ms: number) => ({
+    happened: `the supervisor on ${path} took the request and said nothing for ${ms} ms`,
+    now: 'whether it will still act on it is unknown; whoever served before still does',
+    todo: 'see whether its process is stopped or blocked',
+  }),
+  ERR_HANDOFF_INTERRUPTED: () => ({
+    happened: 'interrupted while a swap was under way',
+    now: 'the swap goes on without this command',
+    todo: "see how it ended with 'handoff status'",
+  }),
   ERR_HANDOFF_SUPERVISOR_LOST: (path: string) => ({
     happened: `the supervisor on ${path} closed the connection before it told how it ended`,
     now: 'the outcome is unknown here; a swap under way goes on without this command',

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -57,8 +57,17 @@ const handoff = (...argv: string[]): Promise<Ran> =>
     )
   })
 
-/** What `echo <line> | socat - UNIX-CONNECT:trigger.sock` does: write, close that direction, read to the end. */
+const hasSocat = spawnSync('socat', ['-V'], { stdio: 'ignore' }).status === 0
+
+/** `echo <line> | socat …`, or what socat does where it is not installed: write, close that direction, read to the end. */
 async function tell(line: string): Promise<string> {
+  if (hasSocat) {
+    const socat = execFile('socat', ['-t', '60', '-', `UNIX-CONNECT:${trigger}`])
+    socat.stdin?.end(`${line}\n`)
+    let said = ''
+    for await (const chunk of socat.stdout ?? []) said += chunk
+    return said
+  }
   const socket = createConnection(trigger).setEncoding('utf8')
   socket.end(`${line}\n`)
   let answer = ''

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { run as dispatch } from '../../src/cli/dispatch.js'
 import { EXIT_CODES } from '../../src/cli/exit-codes.js'
 import { runGuarded } from '../../src/cli/main.js'
+import { askOne } from '../../src/cli/trigger-client.js'
 import { committed, nobodyServes, rolledBack } from '../supervisor/fake-supervisor.js'
 import { FakeIo, type Scene, scene } from './support.js'
 
@@ -138,6 +139,36 @@ describe('handoff swap', () => {
     expect(io.stderr).toContain('none.sock (ENOENT)\n  now  nothing was changed')
     expect(io.stderr).toContain("do   start one with 'handoff supervise'")
     expect(io.stderr).not.toContain('    at ')
+  })
+
+  test('Ctrl-C leaves a clean screen and the swap to itself: exit 130', async () => {
+    io.errIsTTY = true
+    const asked = it.supervisor.swapAsked()
+    const exit = handoff('swap', '--socket', it.socket)
+    await asked
+    await io.until(({ stderr }) => stderr.includes('negotiating'))
+    io.signal('SIGINT')
+    expect(await exit).toBe(130)
+    expect(io.stderr).toContain('\r\x1b[Khandoff: interrupted while a swap was under way\n  now  the swap goes on')
+    it.supervisor.finish(committed)
+    expect(it.supervisor.current.lastSwap).toEqual(committed)
+  })
+
+  test('a supervisor that dies on the request, before it read it: exit 69', async () => {
+    const path = join(it.dir, 'dying.sock')
+    // Destroyed with unread bytes in it: the client sees ECONNRESET, not an end.
+    const server = createServer({ pauseOnConnect: true }, (socket) => socket.destroy()).listen(path)
+    expect(await handoff('swap', '--socket', path)).toBe(EXIT_CODES.unreachable)
+    await new Promise((resolve) => server.close(resolve))
+  })
+
+  test('a supervisor that takes the request and says nothing is left', async () => {
+    const path = join(it.dir, 'mute.sock')
+    const server = createServer((socket) => socket.resume()).listen(path)
+    await expect(askOne(path, { cmd: 'status' }, 'status', { firstAnswerMs: 20 })).rejects.toThrow(
+      expect.objectContaining({ code: 'ERR_HANDOFF_SUPERVISOR_SILENT' }),
+    )
+    await new Promise((resolve) => server.close(resolve))
   })
 
   test.each([
