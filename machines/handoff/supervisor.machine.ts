@@ -105,7 +105,8 @@ export const supervisorMachine = setup({
     settleMs: ({ context }) => context.policy.settleMs,
     openBudgetMs: ({ context }) => context.policy.openBudgetMs,
     stableMs: ({ context }) => context.policy.stableMs,
-    stopGraceMs: ({ context }) => context.policy.stopGraceMs,
+    // The primitive drains within its own grace first.
+    stopGraceMs: ({ context }) => context.policy.stopGraceMs + context.policy.deadlineSlackMs,
     respawnPauseMs: ({ context }) => respawnPauseMs(context.policy, context.failures),
   },
 }).createMachine({
