@@ -52,7 +52,7 @@ function sample(build: (...args: unknown[]) => ErrorText): ErrorText {
     .map((name) => name.replace(/=.*/s, '').trim())
     .filter((name) => name !== '')
   const { happened, now, todo } = build(...names.map(placeholder))
-  return { happened, now, todo }
+  return { happened: String(happened), now: String(now), todo: String(todo) }
 }
 
 /** Section name → its Markdown. */
