@@ -21,20 +21,29 @@ const MAX_TURNS = 1000
 
 let check: Promise<Readonly<PrivateFeatures>> | undefined
 
-/** Runs once per process, about 2 ms, no port, no file. Features that fail are turned off with a process warning. */
+/**
+ * Runs once per process, about 2 ms, no port, no file. Features that fail are turned off with a process warning. Never
+ * rejects: without descriptors for the proof nothing is decided, and the next call tries again.
+ */
 export function checkPrivateNode(): Promise<Readonly<PrivateFeatures>> {
-  check ??= proveFeatures().then((proven) => {
-    for (const feature of Object.keys(proven) as (keyof PrivateFeatures)[]) {
-      if (proven[feature]) continue
-      trustFeature(feature, false)
-      process.emitWarning(`Node ${process.version} does not offer "${feature}" as expected; its fallback is in use`, {
-        code: 'HANDOFF_PRIVATE_NODE',
-      })
-    }
+  check ??= proveFeatures().then(applyProofs, (error: unknown) => {
+    check = undefined
+    warn(`the features of Node ${process.version} could not be checked: ${error}`)
     return privateFeatures()
   })
   return check
 }
+
+function applyProofs(proven: PrivateFeatures): Readonly<PrivateFeatures> {
+  for (const feature of Object.keys(proven) as (keyof PrivateFeatures)[]) {
+    if (proven[feature]) continue
+    trustFeature(feature, false)
+    warn(`Node ${process.version} does not offer "${feature}" as expected; its fallback is in use`)
+  }
+  return privateFeatures()
+}
+
+const warn = (text: string): void => process.emitWarning(text, { code: 'HANDOFF_PRIVATE_NODE' })
 
 /** The proofs alone, without consequences. */
 export async function proveFeatures(): Promise<PrivateFeatures> {

@@ -8,7 +8,7 @@ import type { Connection } from './connection.js'
 import { type ConnectionTable, isHttpServer } from './connection-table.js'
 import type { Parked } from './outgoing.js'
 import { unpark, unreadBytes } from './park.js'
-import { descriptorOf, listConnectionsEarly, openPaused } from './private-node.js'
+import { descriptorOf, listConnectionsEarly, openPaused, privateFeatures } from './private-node.js'
 import { holdServerTimeouts } from './server-timeouts.js'
 
 /** Node advertises keep-alive one second shorter than it keeps it, so that a late request does not meet a close, ms. */
@@ -126,6 +126,7 @@ export class IncomingConnections {
   #open(fd: number): Socket {
     try {
       if (!isHttpServer(this.#server)) throw new TypeError('only HTTP/1.1 servers adopt connections')
+      if (!privateFeatures().adoptPaused) throw new TypeError('this Node cannot open a socket without reading from it')
       return openPaused(fd, true)
     } catch (error) {
       closeFd(fd)

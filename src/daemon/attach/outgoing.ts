@@ -2,7 +2,7 @@
 import { Server as TlsServer } from 'node:tls'
 import { type BusyReason, type Connection, peerOf } from './connection.js'
 import type { ConnectionTable } from './connection-table.js'
-import { descriptorOf, hasParser } from './private-node.js'
+import { descriptorOf, hasParser, privateFeatures } from './private-node.js'
 
 /** A copy for the successor to stage. The descriptor stays ours: the successor's copy travels with the message. */
 export interface Offer {
@@ -54,6 +54,9 @@ export class OutgoingConnections {
 
   /** Up to `limit` connections that the successor does not have; before the cut busy ones too, since they may rest by then. */
   offers(limit: number, parkedOnly: boolean): Offer[] {
+    const { readStop, idleParsers } = privateFeatures()
+    // The fallbacks are good enough to wait on the same socket, not to let another process read on from the same byte.
+    if (!readStop || !idleParsers) return []
     const offers: Offer[] = []
     for (const connection of this.#table.all) {
       if (offers.length >= limit) break

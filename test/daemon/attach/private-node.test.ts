@@ -2,6 +2,7 @@ import http from 'node:http'
 import { afterEach, expect, test } from 'vitest'
 import { checkPrivateNode, proveFeatures } from '../../../src/daemon/attach/check-private-node.js'
 import { type PrivateFeatures, privateFeatures, trustFeature } from '../../../src/daemon/attach/private-node.js'
+import { closeFd, streamPair } from '../../../src/os/fds.js'
 import { farDeadline, Gate, listenerRig, turns, until } from './rig.js'
 
 afterEach(() => {
@@ -44,6 +45,27 @@ test.each(['readStop', 'idleParsers'] as const)(
     expect(idle.waiting).toBe(0)
     await handle.resume()
     expect((await idle.answer()).status).toBe(200)
+  },
+)
+
+test.each(['readStop', 'idleParsers', 'adoptPaused'] as const)(
+  'without %s connections do not move',
+  async (feature) => {
+    const rig = listenerRig()
+    const handle = rig.attach(http.createServer(new Gate().handler))
+    await handle.startAccepting()
+    await rig.connect()
+    await until(() => handle.connections().open === 1)
+    const [near, far] = streamPair()
+    const other = rig.attach(http.createServer())
+    expect(handle.outgoing().offers(10, false)).toHaveLength(1)
+    trustFeature(feature, false)
+    if (feature === 'adoptPaused') expect(other.incoming().tryStage(1, near)).toBe(false)
+    else {
+      expect(handle.outgoing().offers(10, false)).toEqual([])
+      closeFd(near)
+    }
+    closeFd(far)
   },
 )
 
