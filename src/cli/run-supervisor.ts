@@ -1,4 +1,7 @@
 /** The life of a supervisor process: look, open the trigger, start, serve swaps, stop in order. */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { configError } from '../errors/config.js'
 import type { Logger } from '../observe/log.js'
 import { createLog } from '../observe/log.js'
 import { resolveBinary } from '../supervisor/binary.js'
@@ -30,8 +33,22 @@ export async function runSupervisor(options: RunOptions, io: Io, door: Superviso
   })
   const config = loadConfig(options.config)
   resolveBinary(config.binary) // looked up again at each start; this only tells a typo before anything is bound
+  makeDirectories(config)
   const supervisor = (await door())(supervisorOptions(config, log))
   return new Run(supervisor, config, options, io, log).live()
+}
+
+/** Under /run and /tmp they are gone after each boot. Only the owner gets in, unless the config names others. */
+function makeDirectories({ controlSocket, triggerSocket, journal, allowedUids, file }: SupervisorConfig): void {
+  const mode = allowedUids.length > 0 ? 0o755 : 0o700
+  for (const path of [controlSocket, triggerSocket, ...(journal === undefined ? [] : [journal])]) {
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode })
+    } catch (error) {
+      const why = (error as NodeJS.ErrnoException).code ?? String(error)
+      throw configError('ERR_HANDOFF_USAGE_CONFIG_DIRECTORY', [file, dirname(path), why], error)
+    }
+  }
 }
 
 function supervisorOptions(config: SupervisorConfig, log: Logger): SupervisorOptions {

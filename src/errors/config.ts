@@ -29,6 +29,11 @@ export const configErrors = {
     now: NOT_STARTED,
     todo: `give ${wanted}`,
   }),
+  ERR_HANDOFF_USAGE_CONFIG_DIRECTORY: (file: string, directory: string, why: string) => ({
+    happened: `${file} puts a socket or the journal into ${directory}, which could not be made (${why})`,
+    now: NOT_STARTED,
+    todo: 'make it for the user of the supervisor, or name another place',
+  }),
   ERR_HANDOFF_USAGE_BINARY: (binary: string, problem: string, todo: string) => ({
     happened: `the binary '${binary}' cannot be run: ${problem}`,
     now: 'nothing was started and whoever serves keeps serving',

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -182,6 +182,28 @@ test('a second supervisor on the same sockets: exit 75, the first goes on', asyn
   io.signal('SIGTERM')
   expect(await exit).toBe(0)
   expect(first.stops).toBe(1)
+})
+
+test('missing directories of sockets and journal are made, for the owner alone', async () => {
+  socket = join(dir, 'run/kv/t.sock')
+  writeFileSync(
+    config,
+    'control_socket = "run/kv/c.sock"\ntrigger_socket = "run/kv/t.sock"\nbinary = "node"\njournal = "var/j"',
+  )
+  const exit = start()
+  await answering()
+  expect(statSync(join(dir, 'run/kv')).mode & 0o777).toBe(0o700)
+  expect(existsSync(join(dir, 'var'))).toBe(true)
+  io.signal('SIGTERM')
+  expect(await exit).toBe(0)
+})
+
+test('a directory that cannot be made is named', async () => {
+  writeFileSync(join(dir, 'file'), '')
+  writeFileSync(config, 'control_socket = "file/c.sock"\ntrigger_socket = "t.sock"\nbinary = "node"')
+  expect(await start()).toBe(64)
+  expect(io.stderr).toMatch(/into .*\/file, which could not be made \((ENOTDIR|EEXIST)\)/)
+  expect(given).toBeNull()
 })
 
 test('a binary that cannot run is told before anything is bound', async () => {

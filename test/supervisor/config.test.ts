@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { checkPolicy, LIMITS } from '../../machines/handoff/policy.js'
 import type { HandoffError } from '../../src/errors/handoff-error.js'
@@ -84,6 +85,10 @@ addr = "[::1]:0"
     expect(config.policy).toMatchObject({ drainGraceMs: 25_000, deadlineMs: 60_000, probationMs: 0 })
     expect(config).not.toHaveProperty('journal')
     expect(config).not.toHaveProperty('cwd')
+  })
+
+  test('the example’s file is one', () => {
+    expect(loadConfig(fileURLToPath(new URL('../../examples/handoff.toml', import.meta.url))).listeners).toHaveLength(1)
   })
 
   test('relative paths start at the file’s directory; a bare binary name is left to PATH', () => {
