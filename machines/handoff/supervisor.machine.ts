@@ -27,6 +27,8 @@ export interface SupervisorContext {
   readonly owed: boolean
   /** A stop was asked for in a moment that must not be left: it follows. */
   readonly stopOwed: boolean
+  /** The same for leaving. */
+  readonly leaveOwed: boolean
   readonly failure: FailureCode | null
 }
 
@@ -38,6 +40,8 @@ export type SupervisorEvents =
   | { readonly type: 'operator.stopped' }
   /** Leave, and let the primitive serve on: the next supervisor adopts it. */
   | { readonly type: 'operator.left' }
+  /** The limits were changed: they hold for every wait and every swap that begins from now on. */
+  | { readonly type: 'operator.reconfigured'; readonly policy: Policy }
 
 export interface Look {
   /** The process that answers Hello on the control path. */
@@ -64,7 +68,10 @@ export const supervisorMachine = setup({
     bindListeners: unboundActor<void>('bindListeners'),
     /** Kill processes that neither serve nor end, and wait for their exit. */
     fence: unboundActor<void, { pids: readonly number[] }>('fence'),
-    /** `requested`: the build of the swap that is owed; otherwise the last one that served. */
+    /**
+     * `requested`: the build of the swap that is owed; otherwise the last one that served. Leaves the new pid in the
+     * journal: a supervisor that dies before anybody answers must not start a rival (INV-10).
+     */
     startPrimitive: unboundActor<{ pid: number }, { build: 'current' | 'requested' }>('startPrimitive'),
     confirmServing: unboundActor<void, { pid: number }>('confirmServing'),
     /** The swap machine; the door binds its effects. */
@@ -88,6 +95,8 @@ export const supervisorMachine = setup({
     noteOwed: assign({ owed: true }),
     notePaid: assign({ owed: false }),
     noteStop: assign({ stopOwed: true }),
+    noteLeave: assign({ leaveOwed: true }),
+    notePolicy: assign({ policy: (_, policy: Policy) => policy }),
     countFailure: assign({
       failures: ({ context }) => Math.min(context.failures + 1, context.policy.crashLoopLimit),
     }),
@@ -96,6 +105,8 @@ export const supervisorMachine = setup({
   guards: {
     isPrimitive: ({ context }, pid: number) => context.primitivePid === pid,
     isStopOwed: ({ context }) => context.stopOwed,
+    isLeaveOwed: ({ context }) => context.leaveOwed,
+    hasFailedBefore: ({ context }) => context.failures > 0,
     isOwed: ({ context }) => context.owed,
     isCrashLooping: ({ context }) => context.failures >= context.policy.crashLoopLimit,
     hasPrimitive: ({ context }) => context.primitivePid !== null,
@@ -118,12 +129,14 @@ export const supervisorMachine = setup({
     failures: 0,
     owed: false,
     stopOwed: false,
+    leaveOwed: false,
     failure: null,
   }),
   initial: 'recovering',
   on: {
     'swap.requested': { actions: 'refuseSwap' },
     'primitive.exited': {},
+    'operator.reconfigured': { actions: { type: 'notePolicy', params: ({ event }) => event.policy } },
   },
   states: {
     /** Look before binding, look before starting (decision 8). */
@@ -215,7 +228,7 @@ export const supervisorMachine = setup({
       states: {
         /** Left only by its own end: a child whose pid is not known would be an orphan (INV-10). */
         spawning: {
-          on: { 'operator.stopped': { actions: 'noteStop' } },
+          on: { 'operator.stopped': { actions: 'noteStop' }, 'operator.left': { actions: 'noteLeave' } },
           invoke: {
             id: 'startPrimitive',
             src: 'startPrimitive',
@@ -224,6 +237,11 @@ export const supervisorMachine = setup({
               {
                 guard: 'isStopOwed',
                 target: '#supervisor.stopping',
+                actions: { type: 'notePrimitive', params: ({ event }) => event.output.pid },
+              },
+              {
+                guard: 'isLeaveOwed',
+                target: '#supervisor.stopped',
                 actions: { type: 'notePrimitive', params: ({ event }) => event.output.pid },
               },
               {
@@ -258,15 +276,21 @@ export const supervisorMachine = setup({
                     }),
                   },
                   'notePaid',
+                  'clearJournal',
                 ],
               },
-              { target: '#supervisor.serving' },
+              { target: '#supervisor.serving', actions: 'clearJournal' },
             ],
             onError: { target: 'ending', actions: { type: 'noteFailure', params: 'ERR_HANDOFF_START_TIMEOUT' } },
           },
           on: {
             'operator.stopped': '#supervisor.stopping',
             'operator.left': '#supervisor.stopped',
+            // A build that keeps failing is not worth waiting for when a better one is at hand.
+            'swap.requested': [
+              { guard: 'hasFailedBefore', target: 'replacing', actions: 'noteOwed' },
+              { actions: 'refuseSwap' },
+            ],
             'primitive.exited': {
               guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
               target: '#supervisor.pausing',
@@ -281,10 +305,24 @@ export const supervisorMachine = setup({
             openBudgetMs: { target: 'ending', actions: { type: 'noteFailure', params: 'ERR_HANDOFF_START_TIMEOUT' } },
           },
         },
+        /** Nothing was served from here: the build that was asked for takes its place at once. */
+        replacing: {
+          entry: { type: 'signalPrimitive', params: { signal: 'SIGKILL' } },
+          on: {
+            'operator.stopped': '#supervisor.stopping',
+            'operator.left': '#supervisor.stopped',
+            'primitive.exited': {
+              guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
+              target: 'spawning',
+              actions: { type: 'notePrimitive', params: null },
+            },
+          },
+        },
         ending: {
           entry: { type: 'signalPrimitive', params: { signal: 'SIGKILL' } },
           on: {
             'operator.stopped': '#supervisor.stopping',
+            'operator.left': '#supervisor.stopped',
             'primitive.exited': {
               guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
               target: '#supervisor.pausing',
@@ -355,15 +393,23 @@ export const supervisorMachine = setup({
         ],
       },
       on: {
-        // A stop waits for the verdict: half a swap is no place to leave the data.
-        'operator.stopped': [{ guard: 'isStopOwed', target: 'stopping' }, { actions: ['cancelSwap', 'noteStop'] }],
+        // A stop waits for the verdict: half a swap is no place to leave the data. A second one does not wait.
+        'operator.stopped': [
+          { guard: 'isStopOwed', target: '#supervisor.stopping.killing' },
+          { actions: ['cancelSwap', 'noteStop'] },
+        ],
+        'operator.left': { actions: 'noteLeave' },
       },
       states: { running: {} },
     },
 
     settled: {
       tags: ['serving'],
-      always: [{ guard: 'isStopOwed', target: 'stopping' }, { target: 'serving' }],
+      always: [
+        { guard: 'isStopOwed', target: 'stopping' },
+        { guard: 'isLeaveOwed', target: 'stopped' },
+        { target: 'serving' },
+      ],
     },
 
     /** Exponential backoff; clients wait in the listeners' queues meanwhile (INV-04). */
@@ -381,6 +427,7 @@ export const supervisorMachine = setup({
         answering: {
           always: [
             { guard: 'isStopOwed', target: '#supervisor.stopping' },
+            { guard: 'isLeaveOwed', target: '#supervisor.stopped' },
             {
               guard: 'isOwed',
               target: 'counting',
@@ -421,6 +468,7 @@ export const supervisorMachine = setup({
             actions: [
               { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
               { type: 'watchPrimitive', params: ({ event }) => ({ pid: event.output.answeringPid ?? 0 }) },
+              'clearJournal',
             ],
           },
           { target: 'starting' },
@@ -445,7 +493,7 @@ export const supervisorMachine = setup({
         'primitive.exited': {
           guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
           target: 'stopped',
-          actions: { type: 'notePrimitive', params: null },
+          actions: [{ type: 'notePrimitive', params: null }, 'clearJournal'],
         },
       },
     },

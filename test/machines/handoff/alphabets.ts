@@ -62,7 +62,7 @@ export const successorAlphabet: Alphabet<typeof successorMachine> = {
 export const greetingAlphabet: Alphabet<typeof greetingMachine> = {
   inputs: [{ policy: DEFAULT_POLICY }],
   events: [
-    { type: 'incumbent.served' },
+    { type: 'incumbent.stoppedServing' },
     ...BOOLEANS.map((versionOk) => ({ type: 'supervisor.acknowledged', versionOk }) as const),
     { type: 'supervisor.beat' },
     { type: 'supervisor.disconnected' },
@@ -139,6 +139,7 @@ export const supervisorAlphabet: Alphabet<typeof supervisorMachine> = {
     { type: 'primitive.exited', pid: N },
     { type: 'operator.stopped' },
     { type: 'operator.left' },
+    { type: 'operator.reconfigured', policy: { ...DEFAULT_POLICY, crashLoopLimit: 2 } },
   ],
   outputs: {
     readJournal: [{ pids: [] }, { pids: [O, N] }],

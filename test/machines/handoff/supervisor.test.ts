@@ -13,6 +13,7 @@ const nobody = done('lookAround', { answeringPid: null, livingPids: [] })
 const settling = done('lookAround', { answeringPid: null, livingPids: [O] })
 const found = (pid: number) => done('lookAround', { answeringPid: pid, livingPids: [pid] })
 const stop = { type: 'operator.stopped' } as const
+const leave = { type: 'operator.left' } as const
 const swap = { type: 'swap.requested' } as const
 const exited = (pid: number) => ({ type: 'primitive.exited', pid }) as const
 
@@ -74,7 +75,22 @@ const scenarios: Record<string, Event[]> = {
   'orderly-stop': [...serving, stop, exited(O)],
   'stop-waits-for-the-verdict': [...serving, swap, stop, done('swap', OUTCOMES.rolledBack), exited(O)],
   'stop-ignored-by-the-primitive': [...serving, stop, after('stopGraceMs', 'supervisor.stopping.asking'), exited(O)],
-  leaves: [...serving, { type: 'operator.left' }],
+  leaves: [...serving, leave],
+  'leave-waits-for-the-verdict': [...serving, swap, leave, done('swap', OUTCOMES.committed)],
+  'leave-while-it-starts': [...starting, leave, done('startPrimitive', { pid: O })],
+  'second-stop-ends-a-swap-at-once': [...serving, swap, stop, stop, exited(O)],
+  'good-build-mends-a-crash-loop': [
+    ...confirming,
+    exited(O),
+    after('respawnPauseMs', 'supervisor.pausing'),
+    nobody,
+    done('startPrimitive', { pid: O }),
+    swap,
+    exited(O),
+    done('startPrimitive', { pid: N }),
+    done('confirmServing'),
+  ],
+  'limits-change': [...serving, { type: 'operator.reconfigured', policy: { ...policy, stableMs: 5_000 } }],
 }
 
 describe('the supervisor', () => {
