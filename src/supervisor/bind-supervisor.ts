@@ -37,7 +37,7 @@ export function bindSupervisor(core: SupervisorCore) {
       bindListeners: fromPromise(() => core.noting(async () => listeners.complete([]))),
       fence: fromPromise(async ({ input }) => {
         for (const pid of input.pids.filter(isAlive)) {
-          log.warn({ pid }, 'a process of an unfinished swap neither serves nor ends; it is killed')
+          log.warn({ primitivePid: pid }, 'a process of an unfinished swap neither serves nor ends; it is killed')
           processes.watch(pid)
           processes.signal(pid, 'SIGKILL')
           await processes.gone(pid)

@@ -123,7 +123,7 @@ export class SupervisorCore {
     const build = which === 'requested' && this.#pending !== null ? this.#pending.build : this.#build
     const { pid } = await this.processes.spawn(launchOptions(this.options, build, this.listeners.all, null))
     this.starts += 1
-    this.log.info({ pid, binary: build.binary }, 'a primitive was started')
+    this.log.info({ primitivePid: pid, binary: build.binary }, 'a primitive was started')
     return { pid }
   }
 
@@ -189,7 +189,7 @@ export class SupervisorCore {
     this.#retiring.set(pid, [
       setTimeout(() => this.processes.signal(pid, 'SIGTERM'), retireGraceMs),
       setTimeout(() => {
-        this.log.warn({ pid }, 'a committed incumbent did not end; it is killed')
+        this.log.warn({ primitivePid: pid }, 'a committed incumbent did not end; it is killed')
         this.processes.signal(pid, 'SIGKILL')
       }, retireGraceMs + stopGraceMs),
     ])

@@ -83,7 +83,7 @@ export class Processes {
   #ended(pid: number, end: ProcessEnd | null): void {
     if (!this.#known.delete(pid)) return
     if (end !== null) this.#remember(pid, end)
-    this.#options.log.info({ pid, ...end }, 'a primitive has ended')
+    this.#options.log.info({ primitivePid: pid, ...end }, 'a primitive has ended')
     // What it said last may still be in its channel: let the poll phase deliver that first.
     setImmediate(() => setImmediate(() => this.#options.onExit(pid, end)))
   }

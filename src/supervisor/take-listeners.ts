@@ -16,7 +16,7 @@ export const rendezvousPath = (controlSocket: string): string => `${controlSocke
 export async function takeListeners(controlSocket: string, pid: number, log: Logger): Promise<GivenListener[]> {
   const outcome = await dialUnix(rendezvousPath(controlSocket))
   if (!outcome.ok) {
-    log.warn({ pid, why: outcome.why }, 'the primitive has no rendezvous socket; its listeners are bound anew')
+    log.warn({ primitivePid: pid, why: outcome.why }, 'the primitive has no rendezvous socket; its listeners are bound anew')
     return []
   }
   const { uid } = peerCredentials(outcome.fd)
@@ -30,7 +30,7 @@ export async function takeListeners(controlSocket: string, pid: number, log: Log
     await socket.sendWithFds(encode({ received: answer.fds.length }), [], { timeoutMs: ANSWER_MS })
     return given
   } catch (error) {
-    log.warn({ pid, err: error }, 'the primitive did not give its listeners back; they are bound anew')
+    log.warn({ primitivePid: pid, err: error }, 'the primitive did not give its listeners back; they are bound anew')
     return []
   } finally {
     socket.close()
