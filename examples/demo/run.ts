@@ -11,8 +11,8 @@ import type { DemoOptions } from './options.js'
 import { buildReport, type DemoReport, type StepResult } from './report.js'
 import { type Step, schedule } from './schedule.js'
 
-/** Budget of one swap, ms: long for a build that works, short enough that one that hangs does not bore. */
-const DEADLINE_MS = 4_000
+/** Budget of one swap, ms: long for a build that works, also on a slow machine; short enough that one that hangs does not bore. */
+const DEADLINE_MS = 6_000
 /** Still part of a swap's window, ms: what clients feel just after the verdict. */
 const SETTLE_MS = 250
 

@@ -29,7 +29,7 @@ test('good swaps commit, each broken build is rolled back for its own reason, an
 })
 
 test('an interrupted demo takes everything it started with it', async () => {
-  const child = spawn(process.execPath, [program, '--swaps', '50', '--seconds', '600'], {
+  const child = spawn(process.execPath, [program, '--swaps', '50', '--seconds', '60'], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exited = once(child, 'exit')
