@@ -1,0 +1,301 @@
+/** The client's door: one connection to a service, by whichever way works. */
+import { connect, type Socket } from 'node:net'
+import { createActor } from 'xstate'
+import { type ClientEvents, clientMachine } from '../../machines/broker/client.machine.js'
+import type { ClientFault, Route } from '../../machines/broker/outcomes.js'
+import type { BrokerPolicy } from '../../machines/broker/policy.js'
+import {
+  CAP_HANDLE_PASSING,
+  helloReplyEnvelope,
+  type Negotiated,
+  PROTOCOL_VERSION,
+  RefusalCode,
+  type Refused,
+  readyEnvelope,
+  TOKEN_BYTES,
+} from '../../machines/broker/protocol.js'
+import { pollClock } from '../channel/poll-clock.js'
+import { brokerError } from '../errors/broker.js'
+import type { HandoffError } from '../errors/handoff-error.js'
+import { reasonOf } from '../os/errno.js'
+import { helloBytes, openEnvelope } from '../wire/broker/envelope.js'
+import { FrameDecoder } from '../wire/broker/framing.js'
+import { ackCodec, frameCodec, helloReplyCodec } from '../wire/broker/messages.js'
+import { equalSecrets } from './broker-connection.js'
+import { requirePath, validPolicy } from './options.js'
+
+export interface ConnectOptions {
+  /** The broker's control socket. */
+  readonly broker: string
+  readonly service: string
+  /** `N.N.N` of the service. */
+  readonly wantedVersion: string
+  /** Version of this client. With `cachedEndpoint` it decides whether the broker can be skipped. Default ''. */
+  readonly clientVersion?: string
+  /** An endpoint from an earlier {@link Connected}: dialled first when `clientVersion` is `wantedVersion`. */
+  readonly cachedEndpoint?: string
+  /** Let the broker pass this connection on. Default true; false never even says that it could (W5). */
+  readonly adopt?: boolean
+  readonly keepaliveSecs?: bigint
+  /** A half-open service: `end` of the peer does not end our side. Default false. */
+  readonly allowHalfOpen?: boolean
+  readonly signal?: AbortSignal
+  readonly policy?: Partial<BrokerPolicy>
+}
+
+export interface Connected {
+  /** As fresh from connect(): no byte of the application has been read, none is lost. */
+  readonly socket: Socket
+  readonly route: Route
+  /** The service's own endpoint: a cache key for the next time. */
+  readonly endpoint: string
+  readonly negotiated: Negotiated | null
+}
+
+/** Told in Hello; a peer may log it. */
+const LIB_NAME = 'handoff-machines'
+const LIB_VERSION = '0.1.0'
+
+/**
+ * Connects to a service through its broker. A handoff that fails is no error: the baseline path is taken silently.
+ * @throws ERR_HANDOFF_BROKER_* and the signal's abort as ERR_HANDOFF_BROKER_ABORTED
+ */
+export async function connectClient(options: ConnectOptions): Promise<Connected> {
+  requirePath(options.broker, 'broker')
+  const policy = validPolicy(options.policy)
+  return await new Promise((resolve, reject) => new ClientAttempt(options, policy, resolve, reject).start())
+}
+
+class ClientAttempt {
+  readonly #adopt: boolean
+  #socket: Socket | null = null
+  #decoder = new FrameDecoder()
+  #negotiated: Negotiated | null = null
+  #refused: Refused | null = null
+  #reason = ''
+  #onReadable: (() => void) | null = null
+  readonly #actor
+
+  constructor(
+    readonly options: ConnectOptions,
+    readonly policy: BrokerPolicy,
+    readonly resolve: (connected: Connected) => void,
+    readonly reject: (error: HandoffError) => void,
+  ) {
+    this.#adopt = options.adopt ?? true
+    const cached =
+      options.cachedEndpoint !== undefined &&
+      options.clientVersion !== undefined &&
+      options.clientVersion === options.wantedVersion
+    this.#actor = createActor(bindClient(this), { input: { policy, cached }, clock: pollClock as never })
+  }
+
+  start() {
+    const { signal } = this.options
+    const abort = () => this.#actor.send({ type: 'caller.aborted' })
+    signal?.addEventListener('abort', abort, { once: true })
+    this.#actor.subscribe({ complete: () => signal?.removeEventListener('abort', abort) })
+    this.#actor.start()
+    if (signal?.aborted) abort()
+  }
+
+  dialCached() {
+    this.#dial(this.options.cachedEndpoint as string, 'cache')
+  }
+  dialBroker() {
+    this.#dial(this.options.broker, 'broker')
+  }
+  dialBackend() {
+    const path = this.#negotiated?.backendPipe ?? ''
+    if (path === '') return this.#actor.send({ type: 'backend.unnamed' })
+    this.#dial(path, 'backend')
+  }
+
+  #dial(path: string, whom: 'cache' | 'broker' | 'backend') {
+    const socket = connect({ path, allowHalfOpen: this.options.allowHalfOpen ?? false })
+    this.#socket = socket
+    const failed = (error: Error) => {
+      this.#reason = reasonOf(error)
+      this.#actor.send({ type: `${whom}.unreachable` } as ClientEvents)
+    }
+    socket.once('error', failed)
+    socket.once('connect', () => {
+      socket.off('error', failed)
+      // Until the caller has it, an error of the socket is an end of the connection like any other.
+      socket.on('error', this.#onError)
+      this.#actor.send({ type: `${whom}.dialled` } as ClientEvents)
+    })
+  }
+
+  readonly #onError = (error: Error) => {
+    this.#reason = reasonOf(error)
+  }
+
+  sendHello() {
+    const { options } = this
+    this.#read((body) => this.#judgeReply(body))
+    this.#socket?.write(
+      helloBytes({
+        clientMinProtocol: PROTOCOL_VERSION,
+        clientMaxProtocol: PROTOCOL_VERSION,
+        serviceName: options.service,
+        wantedVersion: options.wantedVersion,
+        clientVersion: options.clientVersion ?? '',
+        clientCapabilities: this.#adopt ? CAP_HANDLE_PASSING : 0n,
+        requestId: 'hello',
+        peerPid: process.pid,
+        clientLibName: LIB_NAME,
+        clientLibVersion: LIB_VERSION,
+        clientKeepaliveSecs: options.keepaliveSecs ?? 0n,
+      }),
+    )
+  }
+
+  #judgeReply(body: Buffer): ClientEvents {
+    const reply = openEnvelope(frameCodec.decode(body), helloReplyEnvelope, helloReplyCodec)
+    if (reply.refused !== undefined) {
+      this.#refused = reply.refused
+      return { type: 'broker.refused' }
+    }
+    const { negotiated } = reply
+    if (negotiated === undefined) {
+      this.#reason = 'it is neither an offer nor a refusal'
+      return { type: 'broker.violatedProtocol' }
+    }
+    this.#negotiated = negotiated
+    const offered = (negotiated.serverCapabilities & CAP_HANDLE_PASSING) !== 0n
+    if (this.#adopt && offered && negotiated.handlePassedToken.length === TOKEN_BYTES) {
+      return { type: 'broker.offeredHandoff' }
+    }
+    return { type: negotiated.backendPipe === '' ? 'broker.namedNothing' : 'broker.negotiated' }
+  }
+
+  awaitEvent() {
+    this.#read((body) => {
+      const ack = openEnvelope(frameCodec.decode(body), readyEnvelope, ackCodec)
+      const ours = ack.accepted && equalSecrets(ack.token, (this.#negotiated as Negotiated).handlePassedToken)
+      return { type: ours ? 'broker.handedOver' : 'broker.violatedProtocol' }
+    })
+  }
+
+  /** One frame of the connection that is open now; what follows it stays for whoever reads next. */
+  #read(judge: (body: Buffer) => ClientEvents) {
+    const socket = this.#socket as Socket
+    this.#stopReading()
+    const tell = (event: ClientEvents) => {
+      this.#stopReading()
+      this.#actor.send(event)
+    }
+    const look = () => {
+      try {
+        const body = this.#decoder.next()
+        if (body !== null) tell(judge(body))
+      } catch (error) {
+        this.#reason = reasonOf(error)
+        tell({ type: 'broker.violatedProtocol' })
+      }
+    }
+    const onEnd = () => tell({ type: 'broker.left' })
+    // 'readable' and not 'data': once it is taken off again the stream flows for whoever listens next, as a fresh one.
+    this.#onReadable = () => {
+      for (let chunk = socket.read(); chunk !== null && this.#onReadable !== null; chunk = socket.read()) {
+        this.#decoder.push(chunk)
+        look()
+      }
+    }
+    socket.on('readable', this.#onReadable)
+    socket.once('end', onEnd)
+    socket.once('close', onEnd)
+    this.#unlisten = () => {
+      socket.off('end', onEnd)
+      socket.off('close', onEnd)
+    }
+    // The frame may have come together with the one before it.
+    look()
+  }
+  #unlisten: () => void = () => {}
+
+  #stopReading() {
+    if (this.#onReadable === null) return
+    this.#socket?.off('readable', this.#onReadable)
+    this.#unlisten()
+    this.#onReadable = null
+  }
+
+  dropConnection() {
+    this.#stopReading()
+    this.#socket?.destroy()
+    this.#socket = null
+    this.#decoder = new FrameDecoder()
+  }
+
+  deliverConnection(route: Route) {
+    const socket = this.#socket as Socket
+    this.#socket = null
+    socket.off('error', this.#onError)
+    // Bytes of the service that came in one piece with EVENT.
+    const surplus = this.#decoder.surplus()
+    if (surplus.length > 0) socket.unshift(surplus)
+    const endpoint = this.#negotiated?.backendPipe ?? this.options.cachedEndpoint ?? ''
+    this.resolve({ socket, route, endpoint, negotiated: this.#negotiated })
+  }
+
+  deliverFault(fault: ClientFault) {
+    this.reject(this.#faultError(fault))
+  }
+
+  #faultError(fault: ClientFault): HandoffError {
+    const { broker, service } = this.options
+    switch (fault) {
+      case 'brokerUnreachable':
+        return brokerError('ERR_HANDOFF_BROKER_UNREACHABLE', [broker, this.#reason || 'no answer to connect'])
+      case 'brokerSilent':
+        return brokerError('ERR_HANDOFF_BROKER_TIMEOUT', [broker, this.policy.clientHelloTimeoutMs])
+      case 'brokerLeft':
+        return brokerError('ERR_HANDOFF_BROKER_PEER_LEFT', [broker])
+      case 'brokerProtocol':
+        return brokerError('ERR_HANDOFF_BROKER_PEER_PROTOCOL', [broker, this.#reason])
+      case 'refused': {
+        const { code, reason, retryAfterMs } = this.#refused as Refused
+        const name = Object.entries(RefusalCode).find(([, number]) => number === code)?.[0] ?? String(code)
+        return brokerError('ERR_HANDOFF_BROKER_REFUSED', [name, reason, Number(retryAfterMs)], this.#refused)
+      }
+      case 'noBackendPipe':
+        return brokerError('ERR_HANDOFF_BROKER_NO_ENDPOINT', [service])
+      case 'backendUnreachable': {
+        const path = this.#negotiated?.backendPipe ?? ''
+        return brokerError('ERR_HANDOFF_BROKER_BACKEND_UNREACHABLE', [path, this.#reason || 'no answer to connect'])
+      }
+      case 'aborted':
+        return brokerError('ERR_HANDOFF_BROKER_ABORTED', [broker], this.options.signal?.reason)
+    }
+  }
+}
+
+/** Binds the client machine: every name in it gets its effect here, and only here. */
+export function bindClient(
+  attempt: Pick<
+    ClientAttempt,
+    | 'dialCached'
+    | 'dialBroker'
+    | 'sendHello'
+    | 'awaitEvent'
+    | 'dropConnection'
+    | 'dialBackend'
+    | 'deliverConnection'
+    | 'deliverFault'
+  >,
+) {
+  return clientMachine.provide({
+    actions: {
+      dialCached: () => attempt.dialCached(),
+      dialBroker: () => attempt.dialBroker(),
+      sendHello: () => attempt.sendHello(),
+      awaitEvent: () => attempt.awaitEvent(),
+      dropConnection: () => attempt.dropConnection(),
+      dialBackend: () => attempt.dialBackend(),
+      deliverConnection: (_, { route }) => attempt.deliverConnection(route),
+      deliverFault: (_, { fault }) => attempt.deliverFault(fault),
+    },
+  })
+}

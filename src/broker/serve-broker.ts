@@ -1,0 +1,324 @@
+/** The broker's door: answers Hello, gives tokens, and passes connections on. */
+import { randomBytes } from 'node:crypto'
+import type { Server } from 'node:net'
+import { type Actor, createActor } from 'xstate'
+import type { Failure, Reason } from '../../machines/broker/outcomes.js'
+import type { BrokerPolicy } from '../../machines/broker/policy.js'
+import { TOKEN_BYTES } from '../../machines/broker/protocol.js'
+import { HelloRateLimit } from '../../machines/broker/rate-limit.js'
+import { TokenStore } from '../../machines/broker/tokens.js'
+import { pollClock } from '../channel/poll-clock.js'
+import { closeFd } from '../os/fds.js'
+import { peerCredentials } from '../os/unix-socket.js'
+import { type Answer, answerFrame } from './answers.js'
+import { bindBroker, bindConnection } from './bind-broker.js'
+import { Breakers } from './breakers.js'
+import { BrokerConnection, type ConnectionHome, equalSecrets } from './broker-connection.js'
+import { type BrokerEndpoint, lentEndpoint, ownEndpoint } from './broker-endpoint.js'
+import { requirePath, validPolicy } from './options.js'
+import { peerPolicy } from './private-directory.js'
+import { type BrokerReport, Counters, countBrokerReport, type Observe, observeSafely } from './reports.js'
+import { type FindService, type Services, serviceFinder } from './services.js'
+
+export interface BrokerOptions {
+  /** Where clients say Hello. Absent: the broker opens nothing and {@link Broker.server} is attached to a listener. */
+  readonly controlSocket?: string
+  /** Handoff endpoint of every service that names none of its own. */
+  readonly handoffEndpoint?: string
+  readonly services: Services
+  readonly policy?: Partial<BrokerPolicy>
+  /** Uids besides our own and root that may talk to this broker. */
+  readonly allowedUids?: readonly number[]
+  /** The control socket's directory must be 0700 and ours. Default true. */
+  readonly requirePrivateDirectory?: boolean
+  /** Everything that happens, one report each. It must not throw. */
+  readonly observe?: Observe<BrokerReport>
+}
+
+export interface Broker {
+  /** For `listeners.x.attach(broker.server)` under serveDaemon. Only without `controlSocket`. */
+  readonly server: Server | null
+  /** How often what happened, by stage and reason. */
+  counters(): Readonly<Record<string, number>>
+  /** Client connections being attended to. */
+  connections(): number
+  /** Takes no more clients, ends the exchanges in flight within `drainTimeoutMs`. The endpoint stays open. */
+  drain(): Promise<void>
+  /** Undoes a drain. */
+  resume(): void
+  /** Drains, then closes the endpoint and removes its path. */
+  close(): Promise<void>
+}
+
+/**
+ * Serves Hello on a control socket until `close()`. Nothing that a client or a backend does ends it (W1).
+ * @throws ERR_HANDOFF_BROKER_USAGE_*, ERR_HANDOFF_SOCKET_PATH_*, ERR_HANDOFF_LISTEN
+ */
+export async function serveBroker(options: BrokerOptions): Promise<Broker> {
+  const policy = validPolicy(options.policy)
+  if (options.controlSocket !== undefined) requirePath(options.controlSocket, 'controlSocket')
+  if (options.handoffEndpoint !== undefined) requirePath(options.handoffEndpoint, 'handoffEndpoint')
+  const broker = new RunningBroker(options, policy, serviceFinder(options.services, options.handoffEndpoint))
+  broker.open()
+  return broker
+}
+
+class RunningBroker implements Broker, ConnectionHome {
+  readonly #observe: Observe<BrokerReport>
+  readonly #counters = new Counters()
+  readonly #acceptsUid: (uid: number) => boolean
+  readonly #tokens: TokenStore
+  readonly #rates: HelloRateLimit
+  readonly #breakers: Breakers
+  readonly #connections = new Map<number, BrokerConnection>()
+  readonly #actors = new Map<number, Actor<ReturnType<typeof bindConnection>>>()
+  readonly #machine = bindConnection((id) => this.#connections.get(id) as BrokerConnection)
+  readonly #owner: Actor<ReturnType<typeof bindBroker>>
+  /** fds accepted and not yet given to a connection, by the id they will have. */
+  readonly #arrived = new Map<number, { readonly fd: number; readonly pid: number }>()
+  readonly #inLane = new Set<number>()
+  readonly #large = new Map<number, number>()
+  #largeBytes = 0
+  #nextId = 1
+  #nextConnectionId = 1n
+  #endpoint: BrokerEndpoint | null = null
+  #drained: (() => void)[] = []
+  #openError: unknown
+  server: Server | null = null
+
+  constructor(
+    readonly options: BrokerOptions,
+    readonly policy: BrokerPolicy,
+    readonly find: FindService,
+  ) {
+    const observe = observeSafely(options.observe)
+    this.#observe = (report) => {
+      countBrokerReport(this.#counters, report)
+      observe(report)
+    }
+    this.#acceptsUid = peerPolicy(options.allowedUids)
+    this.#tokens = new TokenStore(policy, equalSecrets)
+    this.#rates = new HelloRateLimit(policy)
+    this.#breakers = new Breakers(policy, (endpoint, open) => this.#observe({ kind: 'breaker', endpoint, open }))
+    this.#owner = createActor(
+      bindBroker({
+        openEndpoint: () => this.#openEndpoint(),
+        startAccepting: () => this.#endpoint?.start(),
+        stopAccepting: () => this.#endpoint?.stop(),
+        startConnection: (id, pressed) => this.#startConnection(id, pressed),
+        turnAway: (id) => this.#turnAway(id),
+        abandonConnections: () => this.#abandonConnections(),
+        closeEndpoint: () => this.#endpoint?.close(),
+        reportDrained: () => this.#reportDrained(),
+      }),
+      { input: { policy }, clock: pollClock as never },
+    )
+  }
+
+  get handoffBudgetMs(): number {
+    return this.policy.handoffBudgetMs
+  }
+
+  open(): void {
+    this.#owner.start()
+    if (this.#openError !== undefined) throw this.#openError
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return this.#counters.toJSON()
+  }
+
+  connections(): number {
+    return this.#connections.size
+  }
+
+  async drain(): Promise<void> {
+    if (this.#owner.getSnapshot().status !== 'active') return
+    const empty = new Promise<void>((resolve) => this.#drained.push(resolve))
+    this.#owner.send({ type: 'broker.drainRequested' })
+    if (this.#owner.getSnapshot().hasTag('drained')) this.#reportDrained()
+    await empty
+  }
+
+  resume(): void {
+    this.#owner.send({ type: 'broker.resumeRequested' })
+  }
+
+  async close(): Promise<void> {
+    const ended = new Promise<void>((resolve) => {
+      if (this.#owner.getSnapshot().status !== 'active') resolve()
+      else this.#owner.subscribe({ complete: resolve })
+    })
+    this.#owner.send({ type: 'broker.stopRequested' })
+    await ended
+    this.#breakers.stop()
+    this.#reportDrained()
+  }
+
+  // ---- the endpoint ----
+
+  #openEndpoint(): void {
+    const handlers = {
+      onConnection: (fd: number) => this.#arrive(fd),
+      onStarved: (error: unknown) => {
+        this.#observe({ kind: 'starved', error })
+        this.#owner.send({ type: 'accept.starved' })
+      },
+    }
+    const { controlSocket, requirePrivateDirectory = true } = this.options
+    try {
+      if (controlSocket === undefined) {
+        const lent = lentEndpoint(handlers)
+        this.server = lent.server
+        this.#endpoint = lent
+      } else this.#endpoint = ownEndpoint(controlSocket, requirePrivateDirectory, handlers)
+    } catch (error) {
+      this.#openError = error
+      this.#owner.send({ type: 'endpoint.failed' })
+      return
+    }
+    this.#owner.send({ type: 'endpoint.opened' })
+  }
+
+  /** A foreign user is gone before a byte was read. */
+  #arrive(fd: number): void {
+    try {
+      const { uid, pid } = peerCredentials(fd)
+      if (!this.#acceptsUid(uid)) {
+        closeFd(fd)
+        this.#observe({ kind: 'peerRejected', uid, pid: pid ?? 0 })
+        return
+      }
+      const id = this.#nextId++
+      this.#arrived.set(id, { fd, pid: pid ?? 0 })
+      this.#owner.send({ type: 'client.accepted', id })
+      // A broker that has just been asked to stop takes nobody in.
+      if (this.#arrived.delete(id)) closeFd(fd)
+    } catch (error) {
+      closeFd(fd)
+      this.#observe({ kind: 'fault', where: 'accept', error })
+    }
+  }
+
+  // ---- connections ----
+
+  #startConnection(id: number, pressed: boolean): void {
+    const connection = this.#take(id, pressed)
+    this.#connections.set(id, connection)
+    // Not inside the owner's own transition: a machine steps alone.
+    queueMicrotask(() => this.#run(id, connection))
+  }
+
+  #run(id: number, connection: BrokerConnection): void {
+    const actor = createActor(this.#machine, { input: { policy: this.policy, id }, clock: pollClock as never })
+    this.#actors.set(id, actor)
+    actor.subscribe({
+      complete: () => this.#forget(id),
+      // A fault of our own in one connection stays in it (W1).
+      error: (error) => {
+        this.#observe({ kind: 'fault', where: 'connection', error })
+        connection.closeHandles()
+        this.#tokens.revoke(id)
+        this.#leaveLane(connection, 'ioError')
+        this.#forget(id)
+      },
+    })
+    actor.start()
+  }
+
+  #take(id: number, pressed: boolean): BrokerConnection {
+    const { fd, pid } = this.#arrived.get(id) as { fd: number; pid: number }
+    this.#arrived.delete(id)
+    return new BrokerConnection(id, fd, pid, pressed, this, (event) => this.#actors.get(id)?.send(event))
+  }
+
+  #turnAway(id: number): void {
+    this.#take(id, true).turnAway()
+    this.#observe({ kind: 'refused', code: 'fdPressure', reason: 'too many connections', pid: 0 })
+  }
+
+  #forget(id: number): void {
+    if (!this.#connections.delete(id)) return
+    this.#actors.delete(id)
+    this.#largeBytes -= this.#large.get(id) ?? 0
+    this.#large.delete(id)
+    this.#owner.send({ type: 'connection.ended' })
+  }
+
+  #abandonConnections(): void {
+    for (const actor of [...this.#actors.values()]) actor.send({ type: 'broker.stopped' })
+  }
+
+  #reportDrained(): void {
+    for (const resolve of this.#drained.splice(0)) resolve()
+  }
+
+  // ---- what connections ask for ----
+
+  answer(connection: BrokerConnection, body: Uint8Array): Answer {
+    const { id, peerPid, pressed } = connection
+    const answer = answerFrame(body, {
+      peerPid,
+      pressed,
+      find: this.find,
+      admit: () => this.#rates.admit(peerPid, performance.now()),
+      issueToken: () => this.#tokens.issue(id, performance.now(), () => randomBytes(TOKEN_BYTES)),
+      nextConnectionId: () => this.#nextConnectionId++,
+      admin: {
+        counters: () => this.counters(),
+        openMetrics: () => this.#counters.toOpenMetrics('handoff_broker'),
+        connections: () => this.#connections.size,
+        accepting: () => this.#owner.getSnapshot().hasTag('accepting'),
+      },
+    })
+    const { said } = answer
+    if (said.kind === 'refused') {
+      this.#observe({ kind: 'refused', code: said.refusal.code, reason: said.refusal.reason, pid: peerPid })
+    } else if (said.kind === 'negotiated') {
+      this.#observe({ kind: 'hello', service: said.serviceName, pid: peerPid, handoff: said.promised !== null })
+    }
+    return answer
+  }
+
+  reserve({ id }: BrokerConnection, bytes: number): boolean {
+    if (this.#largeBytes + bytes > this.policy.largeHelloBytes) return false
+    this.#large.set(id, bytes)
+    this.#largeBytes += bytes
+    return true
+  }
+
+  screen({ id }: BrokerConnection, endpoint: string): Reason | null {
+    const reason = this.#breakers.enter(endpoint)
+    if (reason === null) this.#inLane.add(id)
+    return reason
+  }
+
+  acceptsPeer(uid: number): boolean {
+    return this.#acceptsUid(uid)
+  }
+
+  consumeToken({ id, promised }: BrokerConnection): boolean {
+    return promised !== null && this.#tokens.consume(id, promised.token, performance.now()) === 'consumed'
+  }
+
+  revokeToken({ id }: BrokerConnection): void {
+    this.#tokens.revoke(id)
+  }
+
+  ended(connection: BrokerConnection, adopted: boolean, failure: Failure | null): void {
+    this.#leaveLane(connection, failure?.reason ?? null)
+    const { promised, serviceName: service, startedAt, lastError } = connection
+    const ms = performance.now() - startedAt
+    if (adopted) this.#observe({ kind: 'adopted', service, connectionId: promised?.correlationId ?? 0n, ms })
+    else if (failure !== null && promised !== null) {
+      const error = lastError === undefined ? {} : { error: lastError }
+      this.#observe({ kind: 'fellBack', service, connectionId: promised.correlationId, ...failure, ms, ...error })
+    } else if (failure !== null) this.#observe({ kind: 'ended', failure })
+  }
+
+  #leaveLane(connection: BrokerConnection, failure: Reason | null): void {
+    const endpoint = connection.promised?.service.handoffEndpoint
+    if (endpoint === undefined || !this.#inLane.delete(connection.id)) return
+    queueMicrotask(() => this.#breakers.leave(endpoint, failure))
+  }
+}
