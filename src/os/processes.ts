@@ -87,6 +87,24 @@ export function processStartTime(pid: number): string | null {
   return statFields(pid)?.[19] ?? null
 }
 
+/** Clock ticks a second in everything the kernel tells user space (USER_HZ). */
+const TICKS_PER_SECOND = 100
+
+/** When it started, Unix ms, to the second; null where that is not known. Moves when the clock is set. */
+export function processStartedAt(pid: number): number | null {
+  const ticks = processStartTime(pid)
+  const bootedAt = ticks === null ? undefined : /^btime (\d+)$/m.exec(readOr('/proc/stat', ''))?.[1]
+  return bootedAt === undefined ? null : Number(bootedAt) * 1000 + (Number(ticks) / TICKS_PER_SECOND) * 1000
+}
+
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return otherwise
+  }
+}
+
 /** Fields of proc_pid_stat(5) from the third on: the second, the name, may itself hold spaces and parentheses. */
 function statFields(pid: number): string[] | null {
   try {

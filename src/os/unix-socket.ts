@@ -110,6 +110,17 @@ export function stageUnixServer(path: string, options: StageOptions = {}): Stage
 // Cut, so that it stays short enough for bindAnyLength; two names with one beginning share a sweep, which is harmless.
 const stagingPrefix = (path: string): string => `.${basename(path).slice(0, 16)}.staging-`
 
+export function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
+}
+
+/** Whether a file name is one that a socket for `path` was bound under before it was renamed. */
+export const isStagingName = (name: string, path: string): boolean => name.startsWith(stagingPrefix(path))
+
 /** Removes staging names next to `path` whose process is dead: a successor that was killed could not. */
 export function sweepStagedSockets(path: string): void {
   const prefix = stagingPrefix(path)

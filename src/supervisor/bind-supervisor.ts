@@ -5,6 +5,7 @@ import { askHello, confirmServing } from '../channel/ask-hello.js'
 import { isAlive } from '../os/processes.js'
 import { bindSwap } from './bind-swap.js'
 import type { SupervisorCore } from './core.js'
+import { findListeners } from './find-listeners.js'
 import { factsOf } from './swap-run.js'
 import { takeListeners } from './take-listeners.js'
 
@@ -15,26 +16,24 @@ export function bindSupervisor(core: SupervisorCore) {
   const { options, policy, processes, listeners, journal, log } = core
   return supervisorMachine.provide({
     actors: {
-      readJournal: fromPromise(async (): Promise<{ pids: readonly number[] }> => {
-        const found = journal.read()
-        if (found === null) return { pids: [] }
-        log.warn(
-          { ...found, startedAtUnixMs: String(found.startedAtUnixMs) },
-          'a swap was under way when the last supervisor ended',
-        )
-        return {
-          pids: [found.incumbentPid, found.successorPid].filter((pid): pid is number => pid !== null && pid > 0),
-        }
-      }),
+      readJournal: fromPromise(() => core.noting(async () => ({ pids: core.readJournal() }))),
       lookAround: fromPromise(async ({ input, signal }): Promise<Look> => {
         const hello = await askHello(options.controlSocket, { timeoutMs: LOOK_MS, signal })
         if (hello !== null) core.remember(factsOf(hello))
         return { answeringPid: hello?.pid ?? null, livingPids: input.pids.filter(isAlive) }
       }),
-      takeListeners: fromPromise(({ input }) =>
-        core.noting(async () => listeners.complete(await takeListeners(options.controlSocket, input.pid, log))),
+      takeListeners: fromPromise(({ input: { pid } }) =>
+        core.noting(async () => {
+          const given = await takeListeners(options.controlSocket, pid, log)
+          listeners.complete(given, (missing) => findListeners(pid, missing, log))
+        }),
       ),
-      bindListeners: fromPromise(() => core.noting(async () => listeners.complete([]))),
+      bindListeners: fromPromise(() =>
+        core.noting(async () => {
+          core.endInterrupted(null)
+          listeners.complete([])
+        }),
+      ),
       fence: fromPromise(async ({ input }) => {
         for (const pid of input.pids.filter(isAlive)) {
           log.warn({ primitivePid: pid }, 'a process of an unfinished swap neither serves nor ends; it is killed')
@@ -53,6 +52,9 @@ export function bindSupervisor(core: SupervisorCore) {
     actions: {
       watchPrimitive: (_, { pid }) => processes.watch(pid),
       retireIncumbent: (_, { pid }) => core.retire(pid),
+      retireLeftovers: (_, { pids }) => {
+        for (const pid of pids) core.retire(pid)
+      },
       signalPrimitive: ({ context }, { signal }) => {
         if (context.primitivePid !== null) processes.signal(context.primitivePid, signal)
       },

@@ -5,7 +5,8 @@ import type { SwapEvents, SwapOutput } from '../../machines/handoff/swap.machine
 import { supervisorError } from '../errors/supervisor.js'
 import type { Logger } from '../observe/log.js'
 import { HeldListeners } from './held-listeners.js'
-import { JournalFile } from './journal.js'
+import { interruptedOutcome, isSwap, journaledPids } from './interrupted.js'
+import { JournalFile, type LeftJournal } from './journal.js'
 import { type Build, launchOptions } from './launch.js'
 import { describeOutcome, PhaseClock } from './outcome.js'
 import { Processes } from './processes.js'
@@ -42,6 +43,8 @@ export class SupervisorCore {
   lastError: Error | null = null
   #build: Build
   #pending: PendingSwap | null = null
+  /** What the last supervisor left unfinished, until it is known how it ended. */
+  #interrupted: LeftJournal | null = null
   #run: SwapRun | null = null
   readonly #facts = new Map<number, ProcessFacts>()
   readonly #retiring = new Map<number, NodeJS.Timeout[]>()
@@ -119,9 +122,46 @@ export class SupervisorCore {
     })
   }
 
+  /** Living processes of what the last supervisor left unfinished. */
+  readJournal(): readonly number[] {
+    const left = this.journal.read()
+    if (left === null) return []
+    const pids = journaledPids(left)
+    this.log.warn(
+      {
+        handoffId: left.handoffId,
+        phase: left.phase,
+        incumbentPid: left.incumbentPid,
+        successorPid: left.successorPid,
+      },
+      isSwap(left) ? 'the last supervisor ended in mid-swap' : 'the last supervisor ended while it started a program',
+    )
+    if (isSwap(left)) this.#interrupted = left
+    return pids
+  }
+
+  /** Tells how the interrupted swap ended, once somebody serves or nobody is left who could. */
+  endInterrupted(serving: ProcessFacts | null): void {
+    const left = this.#interrupted
+    if (left === null) return
+    this.#interrupted = null
+    this.lastSwap = interruptedOutcome(left, serving)
+    this.#logOutcome(this.lastSwap)
+  }
+
+  #logOutcome(outcome: SwapOutcome): void {
+    this.log[outcome.result === 'committed' ? 'info' : 'warn']({ ...outcome, event: 'handoff.outcome' }, outcome.result)
+  }
+
   async startPrimitive(which: 'current' | 'requested'): Promise<{ pid: number }> {
     const build = which === 'requested' && this.#pending !== null ? this.#pending.build : this.#build
     const { pid } = await this.processes.spawn(launchOptions(this.options, build, this.listeners.all, null))
+    // A supervisor that dies before this program answers must find it: it would start a rival else (INV-10).
+    const startedAtUnixMs = BigInt(Date.now())
+    const record = { handoffId: randomUUID(), phase: 'negotiating', incumbentPid: 0, successorPid: pid } as const
+    await this.journal.write({ ...record, startedAtUnixMs }).catch((err: unknown) => {
+      this.log.warn({ err }, 'the journal could not be written')
+    })
     this.starts += 1
     this.log.info({ primitivePid: pid, binary: build.binary }, 'a primitive was started')
     return { pid }
@@ -146,6 +186,7 @@ export class SupervisorCore {
   noteIncumbent(pid: number | null): void {
     if (pid === (this.incumbent?.pid ?? null)) return
     const facts = pid === null ? null : (this.#facts.get(pid) ?? { pid, buildId: '' })
+    if (facts !== null) this.endInterrupted(facts)
     this.incumbent = facts && { ...facts, generation: ++this.#generation, since: new Date().toISOString() }
     for (const known of this.#facts.keys()) if (known !== pid) this.#facts.delete(known)
     this.hear.changed()
@@ -165,7 +206,7 @@ export class SupervisorCore {
     const outcome = describeOutcome(output, pending.handoffId, pending.run, pending.clock, known, previous)
     this.#pending = null
     this.lastSwap = outcome
-    this.log[outcome.result === 'committed' ? 'info' : 'warn']({ ...outcome, event: 'handoff.outcome' }, outcome.result)
+    this.#logOutcome(outcome)
     // The machine is still in the middle of its step: whoever awaits the outcome may ask for the next swap at once.
     setImmediate(() => {
       pending.settle.resolve(outcome)
@@ -195,14 +236,9 @@ export class SupervisorCore {
     ])
   }
 
-  /** Resolves when every committed-away incumbent has ended. */
-  async retired(): Promise<void> {
-    await Promise.all(
-      [...this.#retiring.keys()].map(async (pid) => {
-        this.processes.signal(pid, 'SIGKILL')
-        await this.processes.gone(pid)
-      }),
-    )
+  /** Nobody waits for them any more: what a leaving supervisor retired ends by itself. */
+  forgetRetired(): void {
+    for (const pid of [...this.#retiring.keys()]) this.#endRetirement(pid)
   }
 
   #endRetirement(pid: number): void {

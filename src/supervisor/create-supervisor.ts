@@ -69,12 +69,13 @@ class RunningSupervisor implements Supervisor {
     })
   }
 
-  swap(spec: SwapSpec = {}): Promise<SwapOutcome> {
+  async swap(spec: SwapSpec = {}): Promise<SwapOutcome> {
+    if (this.#isPassing()) await this.#untilItDecides()
     const core = this.#core
     if (core.hasPending || !this.#actor.getSnapshot().can({ type: 'swap.requested' }) || !this.#takesSwaps()) {
-      return Promise.reject(supervisorError('ERR_HANDOFF_STATE_SWAP_REFUSED', [core.hear.stateText()]))
+      throw supervisorError('ERR_HANDOFF_STATE_SWAP_REFUSED', [core.hear.stateText()])
     }
-    return new Promise((resolve, reject) => {
+    return await new Promise((resolve, reject) => {
       core.request(spec, { resolve, reject })
       this.#tell()
       this.#send({ type: 'swap.requested' })
@@ -128,7 +129,9 @@ class RunningSupervisor implements Supervisor {
       this.#actor.start()
     })
     const leaves = this.#actor.getSnapshot().context.primitivePid !== null
-    if (!leaves) await core.retired()
+    if (leaves) core.forgetRetired()
+    // A stop takes everything with it, also a successor whose swap was not waited for (INV-10).
+    else await core.processes.endAll()
     await core.journal.settled()
     core.listeners.close(leaves)
     core.processes.forgetAll()
@@ -137,7 +140,26 @@ class RunningSupervisor implements Supervisor {
 
   #takesSwaps(): boolean {
     const snapshot = this.#actor.getSnapshot()
-    return snapshot.matches('serving') || snapshot.matches('pausing')
+    const mendsALoop = snapshot.matches({ starting: 'confirming' }) && snapshot.context.failures > 0
+    return snapshot.matches('serving') || snapshot.matches('pausing') || mendsALoop
+  }
+
+  /** In a crash loop a swap is the cure: it is not refused for the instants between two starts. */
+  #isPassing(): boolean {
+    const snapshot = this.#actor.getSnapshot()
+    const passes = ['looking', { starting: 'spawning' }, { starting: 'ending' }] as const
+    return snapshot.status === 'active' && snapshot.context.failures > 0 && passes.some((at) => snapshot.matches(at))
+  }
+
+  #untilItDecides(): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.#isPassing()) return
+        subscription.unsubscribe()
+        resolve()
+      }
+      const subscription = this.#actor.subscribe({ next: look, complete: look })
+    })
   }
 
   #whyFailed(): string {

@@ -1,7 +1,17 @@
 /** The listening sockets: bound once, or taken back from a living primitive, and held until the supervisor ends (INV-04). */
 import type { Logger } from '../observe/log.js'
 import { closeFd, describeFd } from '../os/fds.js'
-import { type BoundListener, bindListener, DEFAULT_BACKLOG, formatAddress, queueFacts } from '../os/listeners.js'
+import { isSameAddress, unixPathLeadsTo } from '../os/listener-address.js'
+import {
+  type BoundListener,
+  bindListener,
+  DEFAULT_BACKLOG,
+  formatAddress,
+  parseAddress,
+  queueFacts,
+} from '../os/listeners.js'
+import type { SocketName } from '../os/native.js'
+import { unlinkIfThere } from '../os/unix-socket.js'
 import type { ListenerSpec, ListenerStatus } from './types.js'
 
 export interface GivenListener {
@@ -24,26 +34,26 @@ export class HeldListeners {
     return this.#held
   }
 
-  /** Keeps what was given, closes what nobody configured, binds what is missing. @throws ERR_HANDOFF_LISTEN */
-  complete(given: readonly GivenListener[]): void {
-    const unused = new Map(given.map(({ name, fd }) => [name, fd]))
-    const held: BoundListener[] = []
+  /**
+   * Keeps what was given, closes what nobody configured, binds what is missing.
+   * @param findMore a second way to what the given ones lack: each with the name it was asked for under.
+   * @throws ERR_HANDOFF_LISTEN; nothing is held then
+   */
+  complete(
+    given: readonly GivenListener[],
+    findMore: (missing: readonly ListenerSpec[]) => readonly GivenListener[] = () => [],
+  ): void {
+    const held = new Map<string, BoundListener>()
     try {
-      for (const spec of this.#specs) {
-        const fd = unused.get(spec.name)
-        unused.delete(spec.name)
-        const taken = fd === undefined ? null : this.#adopt(spec, fd)
-        held.push(
-          taken ?? bindListener({ name: spec.name, address: spec.addr, backlog: spec.backlog ?? DEFAULT_BACKLOG }),
-        )
-      }
+      this.#adoptAll(given, held)
+      const missing = this.#specs.filter(({ name }) => !held.has(name))
+      if (missing.length > 0) this.#adoptAll(findMore(missing), held)
+      for (const spec of this.#specs) if (!held.has(spec.name)) held.set(spec.name, this.#bind(spec, given.length > 0))
     } catch (error) {
-      for (const listener of held) listener.close()
+      for (const { fd } of held.values()) closeFd(fd)
       throw error
-    } finally {
-      for (const fd of unused.values()) closeFd(fd)
     }
-    this.#held = held
+    this.#held = this.#specs.map(({ name }) => held.get(name) as BoundListener)
   }
 
   status(): ListenerStatus[] {
@@ -62,17 +72,49 @@ export class HeldListeners {
     }
   }
 
+  #adoptAll(given: readonly GivenListener[], held: Map<string, BoundListener>): void {
+    for (const { name, fd } of given) {
+      const spec = this.#specs.find((candidate) => candidate.name === name)
+      const taken = spec === undefined || held.has(name) ? null : this.#adopt(spec, fd)
+      if (taken === null) closeFd(fd)
+      else held.set(name, taken)
+    }
+  }
+
   #adopt(spec: ListenerSpec, fd: number): BoundListener | null {
     const { socket } = describeFd(fd)
+    const log = (why: string) => this.#log.warn({ listener: spec.name }, `${why}; it is bound anew`)
     if (socket === undefined || socket.type !== 'stream' || !socket.listening || socket.family === 'other') {
-      this.#log.warn({ listener: spec.name }, 'the primitive gave something that is no listener; binding anew')
-      closeFd(fd)
+      log('the primitive gave something that is no listener')
       return null
     }
-    this.#log.info(
-      { listener: spec.name, address: formatAddress(socket.local) },
-      'the primitive gave its listener back',
-    )
-    return { name: spec.name, fd, address: socket.local, close: () => closeFd(fd) }
+    const wanted = parseAddress(spec.addr)
+    if (!isSameAddress(socket.local, wanted)) {
+      log(`the primitive listens on ${formatAddress(socket.local)}, the configuration says ${spec.addr}`)
+      return null
+    }
+    // A Unix socket goes by the name it was bound under; people know the path.
+    const address = wanted.kind === 'unix' ? ({ family: 'unix', path: wanted.path } as const) : socket.local
+    this.#log.info({ listener: spec.name, address: formatAddress(address) }, 'taken back from the living primitive')
+    return { name: spec.name, fd, address, close: () => closeAdopted(fd, address) }
   }
+
+  #bind(spec: ListenerSpec, besideLiving: boolean): BoundListener {
+    const bound = bindListener({ name: spec.name, address: spec.addr, backlog: spec.backlog ?? DEFAULT_BACKLOG })
+    if (besideLiving) {
+      this.#log.warn(
+        { listener: spec.name },
+        'the running program does not have it: its clients wait for the next swap',
+      )
+    }
+    return bound
+  }
+}
+
+/** Another process made the path; when nobody else answers there any more it goes with the socket. */
+function closeAdopted(fd: number, address: SocketName): void {
+  const local = describeFd(fd).socket?.local
+  const isOurs = address.family === 'unix' && local?.family === 'unix' && unixPathLeadsTo(address.path, local.path)
+  closeFd(fd)
+  if (address.family === 'unix' && isOurs) unlinkIfThere(address.path)
 }

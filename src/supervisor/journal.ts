@@ -1,8 +1,14 @@
 /** The supervisor's journal: one small file that tells a restarted supervisor what was under way (INV-07). */
+import { statSync } from 'node:fs'
 import type { Journal } from '../../machines/handoff/protocol.js'
 import type { Logger } from '../observe/log.js'
 import { readFileIfExists, removeFileDurably, replaceFile, setAside } from '../os/atomic-file.js'
 import { decodeJournal, encodeJournal } from '../wire/journal.js'
+
+export interface LeftJournal extends Journal {
+  /** When the file was written last, Unix ms. */
+  readonly writtenAtMs: number
+}
 
 export class JournalFile {
   readonly #path: string | null
@@ -37,15 +43,19 @@ export class JournalFile {
     )
   }
 
-  /** What a predecessor left. A file that cannot be read as a journal is set aside, once, and counts as none (gap-18). */
-  read(): Journal | null {
-    if (this.#path === null) return null
-    const bytes = readFileIfExists(this.#path)
+  /**
+   * What a predecessor left. A file that cannot be read as a journal is set aside, once, and counts as none (gap-18).
+   * @throws ERR_HANDOFF_FILE when it can neither be read nor moved
+   */
+  read(): LeftJournal | null {
+    const path = this.#path
+    if (path === null) return null
+    const bytes = readFileIfExists(path)
     if (bytes === null) return null
     try {
-      return decodeJournal(bytes)
+      return { ...decodeJournal(bytes), writtenAtMs: statSync(path).mtimeMs }
     } catch (error) {
-      const aside = setAside(this.#path)
+      const aside = setAside(path)
       this.#log.error(
         { err: error, aside },
         'the journal was damaged; it was set aside and recovery goes on without it',

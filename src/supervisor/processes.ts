@@ -71,6 +71,16 @@ export class Processes {
     else if (this.#known.has(pid)) await watchProcessExit(pid).exited
   }
 
+  /** Kills all that still live and waits until they are gone. */
+  async endAll(): Promise<void> {
+    await Promise.all(
+      [...this.#known.keys()].map(async (pid) => {
+        this.signal(pid, 'SIGKILL')
+        await this.gone(pid)
+      }),
+    )
+  }
+
   /** Stops watching: a leaving supervisor must not be kept alive by what it leaves behind. */
   forgetAll(): void {
     for (const { child, cancel } of this.#known.values()) {

@@ -16,7 +16,10 @@ export const rendezvousPath = (controlSocket: string): string => `${controlSocke
 export async function takeListeners(controlSocket: string, pid: number, log: Logger): Promise<GivenListener[]> {
   const outcome = await dialUnix(rendezvousPath(controlSocket))
   if (!outcome.ok) {
-    log.warn({ primitivePid: pid, why: outcome.why }, 'the primitive has no rendezvous socket; its listeners are bound anew')
+    log.warn(
+      { primitivePid: pid, why: outcome.why },
+      'the primitive has no rendezvous socket; its listeners are bound anew',
+    )
     return []
   }
   const { uid } = peerCredentials(outcome.fd)
