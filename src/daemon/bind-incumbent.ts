@@ -51,6 +51,7 @@ export function bindIncumbent(core: DaemonCore) {
     actions: {
       sendToSupervisor: (_, said) => send(said),
       closeSession: () => control.closeSession(),
+      republishControl: () => core.republish(),
       startAccepting: () => core.mustSucceed('start accepting', listeners.startAccepting()),
       stopAccepting: () => core.mustSucceed('stop accepting', listeners.stopAccepting()),
       releaseLock: () => state.releaseLock(),

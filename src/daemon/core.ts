@@ -48,6 +48,19 @@ export class DaemonCore {
     this.control.publish()
   }
 
+  /** After somebody removed the path: the service goes on either way. */
+  republish(): void {
+    try {
+      this.publish()
+      this.log.warn('the control path had vanished; it was published again')
+    } catch (error) {
+      this.log.error(
+        { err: error },
+        'the control path has vanished and cannot be published; no supervisor reaches this process',
+      )
+    }
+  }
+
   /** Passes a hook's result on; a failure is kept for the supervisor and told to the log. */
   async noting<T>(hook: string, running: Promise<T>): Promise<T> {
     try {

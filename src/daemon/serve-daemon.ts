@@ -14,6 +14,7 @@ import { DaemonCore } from './core.js'
 import { ListenerSet } from './listener-set.js'
 import type { Daemon, DaemonOptions } from './options.js'
 import { detectRole } from './role.js'
+import { watchPath } from './watch-path.js'
 
 /**
  * Runs the daemon: cold start, or takeover when a supervisor started this process as a successor. Resolves once it
@@ -78,11 +79,16 @@ function startIncumbent(core: DaemonCore, start: 'cold' | 'live'): Actor<typeof 
     clock: pollClock as never,
   })
   let served = false
+  let unwatch = (): void => {}
   actor.subscribe((snapshot) => {
     const serves = snapshot.hasTag('accepting')
     if (serves === served) return
     served = serves
     core.control.serve(serves)
+    unwatch()
+    unwatch = serves
+      ? watchPath(core.options.controlSocket, () => actor.send({ type: 'process.pathLost' }), core.log)
+      : () => {}
     core.log.info({ state: stateText(snapshot.value) }, serves ? 'serving' : 'not serving')
   })
   actor.start()
