@@ -198,7 +198,9 @@ class ClientAttempt {
     const onEnd = () => tell({ type: 'broker.left' })
     // 'readable' and not 'data': once it is taken off again the stream flows for whoever listens next, as a fresh one.
     this.#onReadable = () => {
-      for (let chunk = socket.read(); chunk !== null && this.#onReadable !== null; chunk = socket.read()) {
+      while (this.#onReadable !== null) {
+        const chunk: Buffer | null = socket.read()
+        if (chunk === null) return
         this.#decoder.push(chunk)
         look()
       }

@@ -108,7 +108,7 @@ describe('EVENT', () => {
     ['that is no frame', (broker) => broker.write('HTTP/1.1 400\r\n')],
     ['cut short', (broker) => broker.end(readyBytes(token, 1n).subarray(0, 10))],
     ['that never comes: EOF', (broker) => broker.end()],
-    ['that never comes: reset', (broker) => broker.resetAndDestroy?.() ?? broker.destroy()],
+    ['that never comes: closed', (broker) => broker.destroy()],
   ])('%s means the plain endpoint, at once and silently', async (_, then) => {
     const { socket, route } = await afterOffer(then, noHurry)
     expect(route).toBe('brokerNegotiated')

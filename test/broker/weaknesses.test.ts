@@ -1,5 +1,6 @@
 /** The weaknesses of the original, one test or more each, by number. None of them may be ours. */
-import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -258,11 +259,14 @@ describe('W8 nobody else gets a word in', () => {
 
   // The kernel's word on a foreign uid needs a foreign user: only root can become one here.
   test.runIf(process.geteuid?.() === 0)('a peer of a user that is not allowed hears nothing', async () => {
-    const { paths, report } = await setup({ broker: { requirePrivateDirectory: false } })
-    chmodSync(dirname(paths.broker), 0o755)
-    chmodSync(paths.broker, 0o777)
-    const script = `const s=require('net').connect(${JSON.stringify(paths.broker)},()=>s.write('x'));let n=0;s.on('data',d=>n+=d.length);s.on('error',()=>{});s.on('close',()=>process.exit(n===0?7:8))`
-    const { spawn } = await import('node:child_process')
+    // Outside of this run's own temporary directory, which other users cannot enter.
+    const directory = mkdtempSync('/tmp/hb-open-')
+    later(() => rmSync(directory, { recursive: true, force: true }))
+    chmodSync(directory, 0o755)
+    const controlSocket = `${directory}/b`
+    const { report } = await setup({ broker: { controlSocket, requirePrivateDirectory: false } })
+    chmodSync(controlSocket, 0o777)
+    const script = `const s=require('net').connect(${JSON.stringify(controlSocket)},()=>s.write('x'));let n=0;s.on('data',d=>n+=d.length);s.on('error',()=>{});s.on('close',()=>process.exit(n===0?7:8))`
     const child = spawn(process.execPath, ['-e', script], { uid: 65_534, gid: 65_534, stdio: 'ignore', cwd: '/' })
     const code = await new Promise((resolve) => child.once('exit', resolve))
     expect(code).toBe(7)
