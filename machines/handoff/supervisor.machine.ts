@@ -5,7 +5,7 @@
  * while it lives (INV-04), run two swaps at a time, or leave a process behind that nobody knows (INV-10).
  * It may itself die at any instant: `recovering` finds what is alive and adopts it, listeners included (INV-07).
  */
-import { assign, setup } from 'xstate'
+import { and, assign, not, setup } from 'xstate'
 import { unboundAction, unboundActor } from '../effects.js'
 import type { FailureCode } from './failures.js'
 import { type Policy, respawnPauseMs } from './policy.js'
@@ -21,6 +21,8 @@ export interface SupervisorContext {
   readonly primitivePid: number | null
   /** Pids that the journal of a dead supervisor names. */
   readonly journaled: readonly number[]
+  /** Processes of ended swaps that may still live. A next swap waits for their end: a parked one would take the lock. */
+  readonly retiring: readonly number[]
   /** Starts in a row that did not last. Bounded by the crash-loop limit. */
   readonly failures: number
   /** A swap was asked for while nobody served: its outcome is due when the next start succeeds or fails. */
@@ -50,6 +52,18 @@ export interface Look {
   readonly livingPids: readonly number[]
 }
 
+/** Journaled processes that live and are not the one that serves. */
+const leftoversOf = ({ answeringPid, livingPids }: Look): number[] => livingPids.filter((pid) => pid !== answeringPid)
+
+/** The swap that was asked for does not begin; the primitive serves on. */
+const cancelled = ({ context }: { context: SupervisorContext }): SwapOutput => ({
+  result: 'rolledBack',
+  failure: 'ERR_HANDOFF_CANCELLED',
+  servingPid: context.primitivePid,
+  failover: false,
+  retiringPid: null,
+})
+
 export const supervisorMachine = setup({
   types: {
     context: {} as SupervisorContext,
@@ -78,10 +92,12 @@ export const supervisorMachine = setup({
     swap: swapMachine,
   },
   actions: {
-    /** Notice the exit of a process that is no child of ours. */
+    /** Notice the exit of a process that is no child of ours; one that was to retire serves again, and is left in peace. */
     watchPrimitive: unboundAction<{ pid: number }>('watchPrimitive'),
     /** Let a committed-away incumbent end: SIGTERM after its grace, then SIGKILL; reaped in any case. */
     retireIncumbent: unboundAction<{ pid: number }>('retireIncumbent'),
+    /** The same for what a predecessor left behind: watched, so that each end is told, then retired. */
+    retireLeftovers: unboundAction<{ pids: readonly number[] }>('retireLeftovers'),
     signalPrimitive: unboundAction<{ signal: 'SIGTERM' | 'SIGKILL' }>('signalPrimitive'),
     clearJournal: unboundAction('clearJournal'),
     /** Settle the promise of the swap that was asked for. */
@@ -91,6 +107,10 @@ export const supervisorMachine = setup({
     cancelSwap: unboundAction('cancelSwap'),
     notePids: assign({ journaled: (_, pids: readonly number[]) => pids }),
     notePrimitive: assign({ primitivePid: (_, pid: number | null) => pid }),
+    noteRetiring: assign({
+      retiring: ({ context }, pids: readonly number[]) => [...new Set([...context.retiring, ...pids])].sort(),
+    }),
+    noteEnded: assign({ retiring: ({ context }, pid: number) => context.retiring.filter((other) => other !== pid) }),
     noteFailure: assign({ failure: (_, code: FailureCode | null) => code }),
     noteOwed: assign({ owed: true }),
     notePaid: assign({ owed: false }),
@@ -104,6 +124,7 @@ export const supervisorMachine = setup({
   },
   guards: {
     isPrimitive: ({ context }, pid: number) => context.primitivePid === pid,
+    hasRetiring: ({ context }) => context.retiring.length > 0,
     isStopOwed: ({ context }) => context.stopOwed,
     isLeaveOwed: ({ context }) => context.leaveOwed,
     hasFailedBefore: ({ context }) => context.failures > 0,
@@ -126,6 +147,7 @@ export const supervisorMachine = setup({
     policy: input.policy,
     primitivePid: null,
     journaled: [],
+    retiring: [],
     failures: 0,
     owed: false,
     stopOwed: false,
@@ -135,7 +157,7 @@ export const supervisorMachine = setup({
   initial: 'recovering',
   on: {
     'swap.requested': { actions: 'refuseSwap' },
-    'primitive.exited': {},
+    'primitive.exited': { actions: { type: 'noteEnded', params: ({ event }) => event.pid } },
     'operator.reconfigured': { actions: { type: 'notePolicy', params: ({ event }) => event.policy } },
   },
   states: {
@@ -166,7 +188,11 @@ export const supervisorMachine = setup({
                   {
                     guard: ({ event }) => event.output.answeringPid !== null,
                     target: '#supervisor.recovering.adopting',
-                    actions: { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+                    actions: [
+                      { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+                      { type: 'noteRetiring', params: ({ event }) => leftoversOf(event.output) },
+                      { type: 'retireLeftovers', params: ({ event }) => ({ pids: leftoversOf(event.output) }) },
+                    ],
                   },
                   { guard: ({ event }) => event.output.livingPids.length > 0, target: 'settling' },
                   { target: '#supervisor.recovering.binding' },
@@ -189,17 +215,26 @@ export const supervisorMachine = setup({
           },
         },
         adopting: {
+          // What is found alive is ours to stop as well.
+          on: { 'operator.stopped': { actions: 'noteStop' } },
           invoke: {
             id: 'takeListeners',
             src: 'takeListeners',
             input: ({ context }) => ({ pid: context.primitivePid ?? 0 }),
-            onDone: {
-              target: '#supervisor.serving',
-              actions: [
-                'clearJournal',
-                { type: 'watchPrimitive', params: ({ context }) => ({ pid: context.primitivePid ?? 0 }) },
-              ],
-            },
+            onDone: [
+              {
+                guard: 'isStopOwed',
+                target: '#supervisor.stopping',
+                actions: { type: 'watchPrimitive', params: ({ context }) => ({ pid: context.primitivePid ?? 0 }) },
+              },
+              {
+                target: '#supervisor.serving',
+                actions: [
+                  'clearJournal',
+                  { type: 'watchPrimitive', params: ({ context }) => ({ pid: context.primitivePid ?? 0 }) },
+                ],
+              },
+            ],
             onError: {
               target: '#supervisor.failed',
               actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
@@ -337,7 +372,7 @@ export const supervisorMachine = setup({
       tags: ['serving'],
       initial: 'fresh',
       on: {
-        'swap.requested': 'swapping',
+        'swap.requested': [{ guard: 'hasRetiring', target: 'clearing' }, { target: 'swapping' }],
         'primitive.exited': {
           guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
           target: 'pausing',
@@ -353,6 +388,30 @@ export const supervisorMachine = setup({
       states: {
         fresh: { after: { stableMs: { target: 'stable', actions: 'clearFailures' } } },
         stable: {},
+      },
+    },
+
+    /** A swap was asked for, and a process of the last one still lives: it ends soon, or is ended. */
+    clearing: {
+      tags: ['serving', 'swapping'],
+      always: { guard: not('hasRetiring'), target: 'swapping' },
+      on: {
+        'primitive.exited': [
+          {
+            guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
+            // What was asked for is still due: the retired one may serve again, or the new build is started at once.
+            target: 'looking',
+            actions: [
+              'countFailure',
+              'noteOwed',
+              { type: 'notePrimitive', params: null },
+              { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_EXITED' },
+            ],
+          },
+          { actions: { type: 'noteEnded', params: ({ event }) => event.pid } },
+        ],
+        'operator.stopped': { target: 'stopping', actions: { type: 'reportOutcome', params: cancelled } },
+        'operator.left': { target: 'stopped', actions: { type: 'reportOutcome', params: cancelled } },
       },
     },
 
@@ -379,6 +438,7 @@ export const supervisorMachine = setup({
             target: 'settled',
             actions: [
               { type: 'notePrimitive', params: ({ event }) => event.output.servingPid },
+              { type: 'noteRetiring', params: ({ event }) => [event.output.retiringPid ?? 0] },
               { type: 'retireIncumbent', params: ({ event }) => ({ pid: event.output.retiringPid ?? 0 }) },
               { type: 'reportOutcome', params: ({ event }) => event.output },
             ],
@@ -420,7 +480,7 @@ export const supervisorMachine = setup({
         'operator.stopped': 'stopping',
         'operator.left': 'stopped',
         // A deploy that mends a crash loop need not wait for the backoff.
-        'swap.requested': { target: 'starting', actions: 'noteOwed' },
+        'swap.requested': { target: 'looking', actions: 'noteOwed' },
       },
       after: { respawnPauseMs: 'looking' },
       states: {
@@ -463,10 +523,22 @@ export const supervisorMachine = setup({
         input: { pids: [] },
         onDone: [
           {
+            guard: and([({ event }) => event.output.answeringPid !== null, 'isOwed']),
+            target: 'clearing',
+            actions: [
+              { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+              { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
+              { type: 'watchPrimitive', params: ({ event }) => ({ pid: event.output.answeringPid ?? 0 }) },
+              'clearJournal',
+              'notePaid',
+            ],
+          },
+          {
             guard: ({ event }) => event.output.answeringPid !== null,
             target: 'serving',
             actions: [
               { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+              { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
               { type: 'watchPrimitive', params: ({ event }) => ({ pid: event.output.answeringPid ?? 0 }) },
               'clearJournal',
             ],

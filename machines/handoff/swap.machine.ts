@@ -32,6 +32,10 @@ export interface SwapContext {
   readonly successorPid: number | null
   /** PrepareHandoff was sent: the incumbent must be told how it ends. */
   readonly prepared: boolean
+  /** It was asked to drain at least once; until then it serves, whatever becomes of this swap. */
+  readonly disturbed: boolean
+  /** It spoke after PrepareHandoff was sent: then it has read it, and what it answers on the path is about now. */
+  readonly heard: boolean
   /** `many`: the incumbent greets others while our session is open; a reference incumbent does not. */
   readonly session: 'one' | 'many'
   readonly incumbentAlive: boolean
@@ -74,7 +78,7 @@ export const swapMachine = setup({
     tags: {} as 'undoable' | 'cut' | 'undoing' | 'committed' | 'ended',
   },
   actors: {
-    /** Journal record on disk before anything happens; the one write that is waited for. */
+    /** Journal record on disk before anything goes on: before the spawn, and before anybody is told to let go. */
     writeJournal: unboundActor<void, { phase: JournalPhase }>('writeJournal'),
     spawnSuccessor: unboundActor<{ pid: number }>('spawnSuccessor'),
     /** Connect to the control socket; the incumbent's Hello comes as an event. */
@@ -98,7 +102,8 @@ export const swapMachine = setup({
     recordUnexpected: unboundAction<{ event: string }>('recordUnexpected'),
     noteFailure: assign({ failure: ({ context }, code: FailureCode) => context.failure ?? code }),
     noteSuccessorPid: assign({ successorPid: (_, pid: number) => pid, successorAlive: true }),
-    notePrepared: assign({ prepared: true }),
+    notePrepared: assign({ prepared: true, disturbed: true }),
+    noteHeard: assign({ heard: true }),
     noteUnprepared: assign({ prepared: false }),
     noteIncumbentGone: assign({ incumbentAlive: false }),
     noteSuccessorGone: assign({ successorAlive: false }),
@@ -110,6 +115,7 @@ export const swapMachine = setup({
     isIncumbentAlive: ({ context }) => context.incumbentAlive,
     isSuccessorAlive: ({ context }) => context.successorAlive,
     isPrepared: ({ context }) => context.prepared,
+    isUndisturbed: ({ context }) => !context.disturbed,
     hasFailed: ({ context }) => context.failure !== null,
     /** Verdicts after which a successor may have gone live by its own deadline meanwhile. */
     mayServeAlready: ({ context }) =>
@@ -118,6 +124,8 @@ export const swapMachine = setup({
         context.failure === 'ERR_HANDOFF_SUCCESSOR_SILENT' ||
         context.failure === 'ERR_HANDOFF_SUCCESSOR_NOT_SERVING'),
     isHeard: ({ context }) => context.prepared && context.session === 'many',
+    /** PrepareHandoff may lie unread: a Hello on the path would be a promise that is broken the moment it is read. */
+    isUnsounded: ({ context }) => context.prepared && context.session === 'many' && !context.heard,
     hasProbation: ({ context }) => context.policy.probationMs > 0,
   },
   delays: {
@@ -139,6 +147,8 @@ export const swapMachine = setup({
     incumbentPid: input.incumbentPid,
     successorPid: null,
     prepared: false,
+    disturbed: false,
+    heard: false,
     session: 'one',
     incumbentAlive: true,
     successorAlive: false,
@@ -267,19 +277,12 @@ export const swapMachine = setup({
         /** The successor boots and prepares while the incumbent serves: outside the gap (decision 12). */
         awaitingSuccessor: {
           tags: ['undoable'],
-          entry: { type: 'recordJournal', params: { phase: 'negotiating' } },
           on: {
             'incumbent.exited': { actions: 'noteIncumbentGone' },
             'successor.greeted': [
               {
-                guard: ({ context, event }) =>
-                  event.pid === context.successorPid && event.versionOk && !context.incumbentAlive,
-                target: 'opening',
-                actions: { type: 'sendToSuccessor', params: { kind: 'HelloAck' } },
-              },
-              {
                 guard: ({ context, event }) => event.pid === context.successorPid && event.versionOk,
-                target: 'dialling',
+                target: 'recording',
                 actions: { type: 'sendToSuccessor', params: { kind: 'HelloAck' } },
               },
               {
@@ -292,6 +295,31 @@ export const swapMachine = setup({
             successorBootMs: {
               target: '#swap.undoing',
               actions: { type: 'noteFailure', params: 'ERR_HANDOFF_SUCCESSOR_HELLO_TIMEOUT' },
+            },
+          },
+        },
+
+        /**
+         * On disk before Begin can be said, and still outside the gap: a successor that was told to take the lock must be
+         * known to the supervisor that comes after us, or it takes the lock in the middle of that one's next swap.
+         */
+        recording: {
+          tags: ['undoable'],
+          invoke: {
+            id: 'writeJournal',
+            src: 'writeJournal',
+            input: { phase: 'negotiating' },
+            onDone: [{ guard: 'isIncumbentAlive', target: 'dialling' }, { target: 'opening' }],
+            onError: {
+              target: '#swap.undoing',
+              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_JOURNAL_WRITE' },
+            },
+          },
+          on: { 'incumbent.exited': { actions: 'noteIncumbentGone' } },
+          after: {
+            greetingMs: {
+              target: '#swap.undoing',
+              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_JOURNAL_WRITE' },
             },
           },
         },
@@ -353,10 +381,10 @@ export const swapMachine = setup({
           ],
           on: {
             'incumbent.drained': [
-              { guard: ({ event }) => event.acceptClosed, target: 'sealing' },
+              { guard: ({ event }) => event.acceptClosed, target: 'sealing', actions: 'noteHeard' },
               {
                 target: '#swap.undoing',
-                actions: { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_STILL_ACCEPTING' },
+                actions: ['noteHeard', { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_STILL_ACCEPTING' }],
               },
             ],
             'incumbent.sealFailed': {
@@ -367,7 +395,7 @@ export const swapMachine = setup({
           initial: 'listening',
           states: {
             listening: {
-              on: { 'incumbent.progressed': { target: 'listening', reenter: true } },
+              on: { 'incumbent.progressed': { target: 'listening', reenter: true, actions: 'noteHeard' } },
               after: {
                 livenessMs: {
                   target: '#swap.undoing',
@@ -587,7 +615,6 @@ export const swapMachine = setup({
             },
             { type: 'signalSuccessor', params: { signal: 'SIGTERM' } },
           ],
-          exit: 'closeSuccessorChannel',
           initial: 'asking',
           on: {
             'successor.exited': [
@@ -603,9 +630,18 @@ export const swapMachine = setup({
           },
         },
 
+        /** The successor is dead, killed or by itself: only now is its channel closed. */
         tellingIncumbent: {
-          entry: { type: 'recordJournal', params: { phase: 'resumingAfterAbort' } },
+          entry: ['closeSuccessorChannel', { type: 'recordJournal', params: { phase: 'resumingAfterAbort' } }],
           always: [
+            {
+              guard: 'isUnsounded',
+              target: 'soundingIncumbent',
+              actions: [
+                { type: 'sendToIncumbent', params: { kind: 'ResumeAfterAbort' } },
+                { type: 'sendToIncumbent', params: { kind: 'Heartbeat' } },
+              ],
+            },
             {
               guard: 'isPrepared',
               target: 'resumingIncumbent',
@@ -613,6 +649,23 @@ export const swapMachine = setup({
             },
             { target: 'resumingIncumbent', actions: 'closeIncumbentSession' },
           ],
+        },
+
+        /** Any word of it comes after it has read ours: only then may the path speak for it (INV-12). */
+        soundingIncumbent: {
+          on: {
+            'incumbent.progressed': 'resumingIncumbent',
+            'incumbent.drained': 'resumingIncumbent',
+            'incumbent.sealFailed': 'resumingIncumbent',
+            'incumbent.disconnected': { target: 'resumingIncumbent', actions: 'noteUnprepared' },
+            'incumbent.exited': { target: '#swap.nobodyServes', actions: 'noteIncumbentGone' },
+          },
+          after: {
+            livenessMs: {
+              target: 'endingIncumbent',
+              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_SILENT' },
+            },
+          },
         },
 
         /** Reported only when it answers (INV-12). */
@@ -634,6 +687,8 @@ export const swapMachine = setup({
             'incumbent.sealed': {},
           },
           after: {
+            // Its control path is lost, its service is not: it was never asked to stop.
+            confirmMs: { guard: 'isUndisturbed', target: '#swap.rolledBack' },
             resumeBudgetMs: {
               target: 'endingIncumbent',
               actions: { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_RESUME' },
@@ -687,7 +742,12 @@ export const swapMachine = setup({
     nobodyServes: {
       type: 'final',
       tags: ['ended'],
-      entry: [{ type: 'noteResult', params: 'nobodyServes' }, 'closeIncumbentSession', 'clearJournal'],
+      entry: [
+        { type: 'noteResult', params: 'nobodyServes' },
+        'closeSuccessorChannel',
+        'closeIncumbentSession',
+        'clearJournal',
+      ],
     },
   },
   output: ({ context }): SwapOutput => ({

@@ -29,6 +29,7 @@ export const incumbentAlphabet: Alphabet<typeof incumbentMachine> = {
     { type: 'supervisor.disconnected' },
     { type: 'supervisor.violatedProtocol' },
     { type: 'process.stopRequested' },
+    { type: 'process.pathLost' },
   ],
   outputs: {
     acquireLock: [{ held: true }, { held: false }],

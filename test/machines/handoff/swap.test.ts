@@ -12,8 +12,9 @@ const input = { policy, incumbentPid: O }
 
 const spawned: Event[] = [done('writeJournal'), done('spawnSuccessor', { pid: N })]
 const greeted: Event[] = [...spawned, { type: 'successor.greeted', pid: N, versionOk: true }]
+const dialling: Event[] = [...greeted, done('writeJournal')]
 const draining: Event[] = [
-  ...greeted,
+  ...dialling,
   done('dialIncumbent'),
   { type: 'incumbent.greeted', pid: O, versionOk: true, session: 'many' },
 ]
@@ -37,7 +38,14 @@ const scenarios: Record<string, Event[]> = {
     successorGone,
     resumed,
   ],
-  'successor-exits-before-begin': [...draining, successorGone, resumed],
+  'successor-cannot-be-recorded': [...greeted, failed('writeJournal'), successorGone, resumed],
+  'successor-exits-before-begin': [...draining, successorGone, { type: 'incumbent.progressed' }, resumed],
+  'incumbent-never-answers-the-abort': [
+    ...draining,
+    successorGone,
+    after('livenessMs', 'swap.undoing.soundingIncumbent'),
+    incumbentGone,
+  ],
   'successor-exits-after-begin': [...opening, successorGone, resumed],
   'successor-falls-silent': [
     ...opening,
@@ -98,7 +106,7 @@ const scenarios: Record<string, Event[]> = {
     incumbentGone,
   ],
   'both-die': [...opening, incumbentGone, successorGone],
-  cancelled: [...draining, { type: 'operator.cancelled' }, successorGone, resumed],
+  cancelled: [...draining, { type: 'operator.cancelled' }, successorGone, { type: 'incumbent.progressed' }, resumed],
 }
 
 const probation: Record<string, Event[]> = {

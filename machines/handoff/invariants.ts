@@ -1,0 +1,191 @@
+/**
+ * The guarantees, stated once: INV-01 … INV-13 over tags, kernel facts and ghosts of the handoff's world.
+ *
+ * Where a guarantee has an exception, the exception is part of its sentence and of its check: it names the fault that
+ * earns it. What is not excepted here is a violation.
+ */
+import type { Property, Step } from '../explore/index.js'
+import type { SwapOutput } from './swap.machine.js'
+import type { HandoffWorld } from './world/handoff-world.js'
+import { answers, areSocketsOpen, whoAnswers } from './world/kernel.js'
+import { type HandoffState, NONE, OPEN, type Primitive, type Slot } from './world/state.js'
+
+const living = (state: HandoffState): Slot[] =>
+  state.primitives.flatMap((primitive, slot) => (primitive?.life === 'running' ? [slot] : []))
+
+const isDead = (state: HandoffState, slot: Slot): boolean => state.primitives[slot]?.life !== 'running'
+
+const actorOf = (label: string): Slot => label.charCodeAt(0) - 65
+
+export function handoffInvariants({ players }: HandoffWorld): Property<HandoffState>[] {
+  const isUp = ({ supervisor }: HandoffState) => supervisor.life === 'running'
+  /** Nobody who could act is left: the supervisor is gone, hangs, or was told to stop, and no primitive lives. */
+  const isBeyondHelp = (state: HandoffState) => {
+    const { life } = state.supervisor
+    const isComing = life === 'dead' && state.budgets.restarts > 0
+    return life !== 'running' && !isComing && living(state).length === 0
+  }
+  const servesIn = (state: HandoffState) => {
+    const { machine } = state.supervisor
+    const view = players.supervisor.stepper.view(machine)
+    return view.matches('serving') ? (view.context as { primitivePid: number | null }).primitivePid : null
+  }
+  const swapContext = (state: HandoffState) =>
+    players.swap.stepper.view(state.supervisor.swap).context as {
+      readonly incumbentPid: number
+      readonly successorPid: number | null
+    }
+  /** The outcome that a step reports, or null. */
+  const reported = (from: HandoffState, { label }: Step<HandoffState>): SwapOutput | null => {
+    if (label !== 'S!reportOutcome') return null
+    const effect = players.firstOf(from.supervisor.outbox)
+    return effect?.kind === 'action' ? (effect.params as SwapOutput) : null
+  }
+  /**
+   * The exception of INV-09, -12 and -13: it died (SIGKILL, or a fault of its own) after the supervisor's last look, and
+   * the news of it is still on its way. No protocol can rule that out.
+   */
+  const hasJustDied = (state: HandoffState, slot: Slot) =>
+    isDead(state, slot) && (state.supervisor.known & (1 << slot)) !== 0
+
+  const always = (
+    id: string,
+    says: string,
+    holds: (state: HandoffState) => boolean | string,
+  ): Property<HandoffState> => ({ id, says, kind: 'always', holds })
+  const edge = (
+    id: string,
+    says: string,
+    holds: (from: HandoffState, step: Step<HandoffState>) => boolean | string,
+  ): Property<HandoffState> => ({ id, says, kind: 'edge', holds })
+  const everyPrimitive =
+    (holds: (primitive: Primitive, slot: Slot, state: HandoffState) => boolean) => (state: HandoffState) =>
+      state.primitives.every((primitive, slot) => primitive?.life !== 'running' || holds(primitive, slot, state))
+
+  return [
+    always(
+      'INV-01',
+      'at most one process accepts clients, and it holds the data-dir lock',
+      (state) =>
+        living(state).filter((slot) => state.primitives[slot]?.accepting).length <= 1 &&
+        everyPrimitive(({ accepting }, slot) => !accepting || state.kernel.lock === slot)(state),
+    ),
+    edge('INV-02', 'a living incumbent releases the lock only after its seal succeeded', (from, { label }) => {
+      if (!label.endsWith('!releaseLock')) return true
+      const primitive = from.primitives[actorOf(label)]
+      return primitive?.sealed === true && !primitive.open
+    }),
+    edge('INV-03', 'nobody accepts clients with state older than the last acknowledged write', (from, { label }) =>
+      label.endsWith('!startAccepting') ? from.primitives[actorOf(label)]?.stale === false : true,
+    ),
+    always(
+      'INV-04',
+      'a listening socket never closes while a primitive or a supervisor that has recovered lives',
+      (state) => {
+        if (!state.kernel.bound || areSocketsOpen(state)) return true
+        // A supervisor that has just been started again holds nothing yet: it lost the sockets with its predecessor.
+        return !isUp(state) || players.supervisor.stepper.view(state.supervisor.machine).matches('recovering')
+      },
+    ),
+    always(
+      'INV-05',
+      'state is open for writing only in the process that holds the lock',
+      everyPrimitive(({ open }, slot, { kernel }) => !open || kernel.lock === slot),
+    ),
+    edge('INV-06', 'a rolled-back swap leaves the incumbent reachable, and nothing else behind', (from, step) => {
+      const outcome = reported(from, step)
+      if (outcome?.result !== 'rolledBack') return true
+      const incumbent = (outcome.servingPid ?? 0) - 1
+      const others = living(from).filter(
+        (slot) => slot !== incumbent && ((from.supervisor.retiring | from.supervisor.asked) & (1 << slot)) === 0,
+      )
+      // An incumbent of a swap that a dead supervisor began may still be on its way out.
+      const left = others.filter((slot) => (from.supervisor.known & (1 << slot)) !== 0)
+      if (left.length > 0) return 'a process is left behind'
+      const isOpen = from.primitives.some((primitive) =>
+        primitive?.sessions.some(({ supervisorEnd }) => supervisorEnd === OPEN),
+      )
+      return isOpen ? 'the session is left open' : true
+    }),
+    {
+      id: 'INV-07',
+      says: 'a supervisor that lives ends up holding the listeners and knowing the primitive that serves',
+      kind: 'eventually',
+      stays: true,
+      holds: (state) => {
+        if (!isUp(state)) return state.supervisor.life !== 'dead' || state.budgets.restarts === 0
+        const pid = servesIn(state)
+        return state.supervisor.holdsListeners && pid !== null && answers(state, players, pid - 1)
+      },
+    },
+    {
+      id: 'INV-08',
+      says: 'when faults stop, somebody serves again',
+      kind: 'eventually',
+      stays: true,
+      holds: (state) => whoAnswers(state, players) !== NONE || isBeyondHelp(state),
+    },
+    edge('INV-09', 'when committed is reported, the control path leads to the live incumbent', (from, step) => {
+      const outcome = reported(from, step)
+      if (outcome?.result !== 'committed') return true
+      const slot = (outcome.servingPid ?? 0) - 1
+      return from.kernel.path === slot || hasJustDied(from, slot)
+    }),
+    {
+      id: 'INV-10',
+      says: 'in the end every living primitive serves: no process is left that nobody needs',
+      kind: 'eventually',
+      stays: true,
+      // A supervisor that hangs for ever holds its session open: its incumbent stays parked, known and harmless.
+      holds: (state) =>
+        state.supervisor.life === 'stalled' || living(state).every((slot) => answers(state, players, slot)),
+    },
+    always(
+      'INV-11',
+      'an incumbent that was drained accepts again only after exactly one resume or reopening',
+      everyPrimitive(({ accepting, owesResume, job, open }) => {
+        if (accepting && owesResume) return false
+        const running = players.job(job)?.src
+        return !(running === 'resume' && !owesResume) || !open
+      }),
+    ),
+    edge('INV-12', 'the reported outcome is the truth', (from, step) => {
+      const outcome = reported(from, step)
+      if (outcome === null) return true
+      const serving = whoAnswers(from, players)
+      if (outcome.result === 'nobodyServes') return serving === NONE ? true : 'somebody serves'
+      const slot = (outcome.servingPid ?? 0) - 1
+      return serving === slot || hasJustDied(from, slot) ? true : `${outcome.result}, but it does not serve`
+    }),
+    edge('INV-13', 'the incumbent is committed only after the successor was verified', (from, { label }) => {
+      if (label !== 'S!sendToIncumbent.Commit') return true
+      const slot = (swapContext(from).successorPid ?? 0) - 1
+      if (hasJustDied(from, slot)) return true
+      return from.primitives[slot]?.report === 'good' && answers(from, players, slot)
+    }),
+  ]
+}
+
+/** A world in which nothing happens keeps every promise: these must happen. */
+export function handoffSightings({ players, settings }: HandoffWorld): Property<HandoffState>[] {
+  const edge = (id: string, says: string, holds: (from: HandoffState, step: Step<HandoffState>) => boolean) =>
+    ({ id, says, kind: 'sometimesEdge', holds }) satisfies Property<HandoffState>
+  const reports =
+    (result: SwapOutput['result'], failover?: boolean) => (from: HandoffState, step: Step<HandoffState>) => {
+      if (step.label !== 'S!reportOutcome') return false
+      const effect = players.firstOf(from.supervisor.outbox)
+      const outcome = effect?.kind === 'action' ? (effect.params as SwapOutput) : null
+      return outcome?.result === result && (failover === undefined || outcome.failover === failover)
+    }
+  const all = [
+    edge('committed', 'a swap commits', reports('committed', false)),
+    edge('rolledBack', 'a swap is rolled back', reports('rolledBack')),
+    ...(settings.faults === 0
+      ? []
+      : [
+          edge('failover', 'the waiting successor takes over from a dead incumbent', reports('committed', true)),
+          edge('nobodyServes', 'a swap ends with nobody serving, and says so', reports('nobodyServes')),
+        ]),
+  ]
+  return settings.swaps === 0 ? [] : settings.faults === 0 ? all.slice(0, 1) : all
+}

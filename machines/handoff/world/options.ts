@@ -1,0 +1,85 @@
+/** What bounds a world, and which of its rules can be changed. Every number here is printed with a result. */
+import type { AnyStateMachine } from 'xstate'
+
+/** What may break. Each occurrence costs one of `faults`. */
+export type FaultKind =
+  /** SIGKILL of any process, between any two of its effects. */
+  | 'kill'
+  /** A hook of the daemon rejects: prepare, open, drain, seal, resume, close. */
+  | 'hookError'
+  /** A hook never settles, and ignores its AbortSignal. */
+  | 'hookHang'
+  /** A system call fails: lock file, spawn, bind, staging, publishing, a journal that cannot be read or written. */
+  | 'io'
+  /** The successor's Ready says unhealthy, or names revisions behind the sealed ones. */
+  | 'badReady'
+  /** SIGSTOP of the supervisor; it may go on at any later moment, or never. */
+  | 'stall'
+  /** Something took longer than a limit: a timer fires although somebody still had something to do. */
+  | 'early'
+
+export const FAULT_KINDS: readonly FaultKind[] = ['kill', 'hookError', 'hookHang', 'io', 'badReady', 'stall', 'early']
+
+export type TimerRule = 'patient' | 'free' | 'reckless'
+
+export interface Bounds {
+  /** Swaps that an operator may ask for. */
+  readonly swaps: number
+  readonly faults: number
+  /** How often a dead supervisor is started again. */
+  readonly restarts: number
+  /** Orderly stops or leavings of the supervisor, and cancellations of a swap, that an operator may ask for. */
+  readonly orders: number
+}
+
+export interface WorldOptions extends Partial<Bounds> {
+  /** Hold Commit back while the successor already serves. Default: false. */
+  readonly probation?: boolean
+  /** The daemon has a resume hook. Default: true. */
+  readonly canResume?: boolean
+  readonly faultKinds?: readonly FaultKind[]
+  /**
+   * `patient`: time passes when nobody has anything left to do; a limit that passes sooner is a fault (`early`). Polls
+   * are free. `free`: any armed timer fires whenever its own process has nothing to take (the driver's rule: one poll
+   * phase passes first). `reckless`: also then. Default: `patient`.
+   */
+  readonly timers?: TimerRule
+  /**
+   * Assumption T1: a running supervisor decides before its primitives act by their own deadlines, which are its numbers
+   * plus slack. Default: true.
+   */
+  readonly t1?: boolean
+  /** Who plays what; a role left out is played by our own machine. */
+  readonly cast?: Partial<Cast>
+  /** Places for processes: one more than ever live, or are referred to, at the same time. Default: 5. */
+  readonly slots?: number
+}
+
+export interface Cast {
+  readonly supervisor: AnyStateMachine
+  readonly swap: AnyStateMachine
+  readonly incumbent: AnyStateMachine
+  readonly successor: AnyStateMachine
+}
+
+export interface Settings extends Bounds {
+  readonly probation: boolean
+  readonly canResume: boolean
+  readonly faultKinds: ReadonlySet<FaultKind>
+  readonly timers: TimerRule
+  readonly t1: boolean
+  readonly slots: number
+}
+
+export const settingsOf = (options: WorldOptions): Settings => ({
+  swaps: options.swaps ?? 1,
+  faults: options.faults ?? 0,
+  restarts: options.restarts ?? 0,
+  orders: options.orders ?? 0,
+  probation: options.probation ?? false,
+  canResume: options.canResume ?? true,
+  faultKinds: new Set(options.faultKinds ?? FAULT_KINDS),
+  timers: options.timers ?? 'patient',
+  t1: options.t1 ?? true,
+  slots: options.slots ?? 5,
+})

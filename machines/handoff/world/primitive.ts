@@ -1,0 +1,451 @@
+/** A primitive at work: its next effect, or, when nothing is decided any more, whatever it may take next. */
+import { doneEvent, errorEvent, type Step, type StepKind, type Stepped } from '../../explore/index.js'
+import type { FromIncumbent, FromSuccessor, ToIncumbent, ToSuccessor } from '../messages.js'
+import { toIncumbentEvent, toSuccessorEvent } from '../translate.js'
+import type { Players } from './cast.js'
+import { Draft, pidOf } from './draft.js'
+import { end, exit, tryLock, whoAnswers } from './kernel.js'
+import type { FaultKind, Settings } from './options.js'
+import {
+  ADMITTED,
+  BACKLOG,
+  CLOSED,
+  type HandoffState,
+  NONE,
+  OPEN,
+  type Pools,
+  type Primitive,
+  type Slot,
+} from './state.js'
+
+/** Hooks belong to the daemon and may take long; everything else is a system call or two. */
+const HOOKS = new Set(['prepare', 'openState', 'drain', 'seal', 'resume', 'closeState', 'finishConnections'])
+
+export const SEALED = { revisions: ['5'], fingerprint: null } as const
+const BEHIND = { revisions: ['4'], fingerprint: null } as const
+
+export interface Makers {
+  readonly players: Players
+  readonly pools: Pools
+  readonly settings: Settings
+}
+
+export const nameOf = (slot: Slot): string => String.fromCharCode(65 + slot)
+
+/** What a primitive can do now, and then what may happen to it when time passes. */
+export function primitiveSteps(state: HandoffState, slot: Slot, makers: Makers): ProcessSteps {
+  const primitive = state.primitives[slot]
+  if (primitive == null || primitive.life !== 'running') return IDLE
+  return new PrimitiveSteps(state, slot, primitive, makers)
+}
+
+export interface ProcessSteps {
+  work(): Step<HandoffState>[]
+  /** @param timing how a timer that is no poll counts now. To be asked after `work`. */
+  timers(timing: Timing): Step<HandoffState>[]
+}
+
+/** `due`: time passes. `early`: somebody still has something to do, so a limit that passes now is a fault. */
+export type Timing = 'due' | 'early'
+
+const IDLE: ProcessSteps = { work: () => [], timers: () => [] }
+
+/** Pauses far below every limit: they may end whenever their process is idle. */
+/** Limits of a primitive that are the supervisor's own numbers plus slack (assumption T1). */
+const SUPERVISED = new Set(['ownDeadlineMs', 'drainOverdueMs', 'decisionOverdueMs'])
+
+export const POLLS = new Set(['lockPollMs', 'settlePollMs'])
+
+class PrimitiveSteps implements ProcessSteps {
+  private steps: Step<HandoffState>[] = []
+  private isBusy = false
+  private readonly name: string
+
+  constructor(
+    private readonly state: HandoffState,
+    private readonly slot: Slot,
+    private readonly primitive: Primitive,
+    private readonly makers: Makers,
+  ) {
+    this.name = nameOf(slot)
+  }
+
+  work(): Step<HandoffState>[] {
+    const { primitive } = this
+    if (primitive.outbox !== 0) {
+      this.isBusy = true
+      this.effect()
+      return this.steps
+    }
+    this.greet()
+    this.hear()
+    if (primitive.stopRequested) {
+      this.add(`${this.name}<SIGTERM`, 'progress', (draft) => {
+        draft.setPrimitive(this.slot, { stopRequested: false })
+        this.tell(draft, { type: 'process.stopRequested' })
+      })
+    }
+    this.finishJob()
+    this.isBusy = this.steps.some(({ kind, label }) => kind === 'progress' && !isSlow(label))
+    return this.steps
+  }
+
+  timers(timing: Timing): Step<HandoffState>[] {
+    const { primitive, makers, name } = this
+    this.steps = []
+    if (primitive.outbox !== 0 || (this.isBusy && makers.settings.timers !== 'reckless')) return this.steps
+    for (const timer of makers.players[primitive.role].facts(primitive.machine).timers) {
+      if (makers.settings.t1 && SUPERVISED.has(timer.delay) && this.isSupervised()) continue
+      this.timer(`${name}~${timer.name}`, POLLS.has(timer.delay) ? 'due' : timing, (draft) => {
+        this.tell(draft, timer.event)
+      })
+    }
+    primitive.sessions.forEach(({ greeting, primitiveEnd }, at) => {
+      if (greeting < 0 || primitiveEnd === CLOSED) return
+      for (const timer of makers.players.greeting.facts(greeting).timers)
+        this.timer(`${name}.greeting~${timer.name}#${at}`, timing, (draft) => this.greeting(draft, at, timer.event))
+    })
+    return this.steps
+  }
+
+  private timer(label: string, timing: Timing, change: (draft: Draft) => void): void {
+    if (timing === 'due') this.add(label, 'timer', change)
+    else this.fault('early', `early:${label}`, change)
+  }
+
+  private add(label: string, kind: StepKind, change: (draft: Draft) => void): void {
+    const draft = new Draft(this.state, this.makers.players, this.makers.pools)
+    change(draft)
+    this.steps.push({ label, kind, next: draft.finish(), covers: draft.covers })
+  }
+
+  /** A fault is offered while there is a budget for it, and spends it. */
+  private fault(kind: FaultKind, label: string, change: (draft: Draft) => void): void {
+    const { faults } = this.state.budgets
+    if (faults === 0 || !this.makers.settings.faultKinds.has(kind)) return
+    this.add(label, 'fault', (draft) => {
+      draft.spend('faults')
+      change(draft)
+    })
+  }
+
+  /** T1: a supervisor that runs and holds our stream decides first. */
+  private isSupervised(): boolean {
+    const { channel, sessions, role } = this.primitive
+    const stream = role === 'successor' ? channel : sessions.find(({ greeting }) => greeting === ADMITTED)
+    return this.state.supervisor.life === 'running' && stream?.supervisorEnd === OPEN
+  }
+
+  private tell(draft: Draft, event: { readonly type: string }): void {
+    const { players } = this.makers
+    const { role, machine } = draft.primitive(this.slot)
+    take(draft, players, this.slot, players[role].stepper.send(machine, event))
+    if (!players[role].facts(draft.primitive(this.slot).machine).live) return
+    // Published: its door lets go of the channel and goes on with the incumbent's machine.
+    draft.setChannel(this.slot, { primitiveEnd: CLOSED, toPrimitive: [] })
+    draft.setPrimitive(this.slot, { role: 'incumbent' })
+    const input = { policy: players.policy, start: 'live', canResume: this.makers.settings.canResume }
+    take(draft, players, this.slot, players.incumbent.stepper.start(input))
+  }
+
+  private effect(): void {
+    const { players } = this.makers
+    const { slot, name, primitive } = this
+    const effect = players.firstOf(primitive.outbox)
+    if (effect?.kind !== 'action') throw new TypeError(`${name} cannot do ${JSON.stringify(effect)}`)
+    const said = effect.type === 'sendToSupervisor' ? (effect.params as FromIncumbent | FromSuccessor) : null
+    const label = said === null ? `${name}!${effect.type}` : `${name}!${said.kind}`
+    this.add(label, 'progress', (draft) => {
+      draft.setPrimitive(slot, { outbox: players.restOf(primitive.outbox) })
+      if (said !== null) {
+        this.say(draft, said)
+        return
+      }
+      switch (effect.type) {
+        case 'startAccepting':
+          draft.setPrimitive(slot, { accepting: true })
+          draft.primitives.forEach((other, at) => {
+            if (at !== slot && other?.life === 'running' && !other.stale) draft.setPrimitive(at, { stale: true })
+          })
+          return
+        case 'stopAccepting':
+          draft.setPrimitive(slot, { accepting: false, owesResume: true })
+          this.dismissGreeted(draft)
+          return
+        case 'releaseLock':
+          draft.setKernel({ lock: draft.kernel.lock === slot ? NONE : draft.kernel.lock })
+          return
+        case 'closeSession':
+          this.closeSession(draft)
+          return
+        case 'exitProcess':
+          exit(draft, slot, primitive.broken)
+          return
+        case 'cancelHook':
+          draft.setPrimitive(slot, { cancelled: true })
+          return
+        case 'republishControl':
+          draft.setKernel({ path: slot })
+          return
+        default:
+          throw new TypeError(`the world knows no effect '${effect.type}'`)
+      }
+    })
+  }
+
+  private say(draft: Draft, said: FromIncumbent | FromSuccessor): void {
+    const { players } = this.makers
+    const { slot } = this
+    const message = players.messageId(said)
+    if (this.primitive.role === 'successor') {
+      const { channel } = draft.primitive(slot)
+      if (channel?.supervisorEnd === OPEN) draft.setChannel(slot, { toSupervisor: [...channel.toSupervisor, message] })
+      return
+    }
+    const at = this.primitive.sessions.findIndex(({ greeting }) => greeting === ADMITTED)
+    const session = this.primitive.sessions[at]
+    if (session?.supervisorEnd === OPEN)
+      draft.setSession(slot, at, { toSupervisor: [...session.toSupervisor, message] })
+  }
+
+  private closeSession(draft: Draft): void {
+    const at = draft.primitive(this.slot).sessions.findIndex(({ greeting }) => greeting === ADMITTED)
+    if (at !== -1) draft.setSession(this.slot, at, { primitiveEnd: CLOSED, toPrimitive: [], greeting: ADMITTED })
+  }
+
+  // --- connections on the control socket, before one of them is the session ---
+
+  private serves(draft: Draft): boolean {
+    const { role, machine, accepting } = draft.primitive(this.slot)
+    return role === 'incumbent' && accepting && this.makers.players.incumbent.facts(machine).accepting
+  }
+
+  /** Who was greeted and not heard yet was promised too much. */
+  private dismissGreeted(draft: Draft): void {
+    for (let at = draft.primitive(this.slot).sessions.length - 1; at >= 0; at--) {
+      const session = draft.primitive(this.slot).sessions[at]
+      if (session !== undefined && session.greeting >= 0 && session.primitiveEnd === OPEN)
+        this.greeting(draft, at, { type: 'incumbent.stoppedServing' })
+    }
+  }
+
+  private greet(): void {
+    const { players } = this.makers
+    const { slot, name, primitive } = this
+    if (primitive.role !== 'incumbent') return
+    primitive.sessions.forEach(({ greeting, toPrimitive, supervisorEnd, primitiveEnd }, at) => {
+      if (greeting === ADMITTED || primitiveEnd === CLOSED) return
+      if (greeting === BACKLOG) {
+        this.add(`${name}.accept#${at}`, 'progress', (draft) => {
+          // Whoever asks a process that does not serve must not take silence for service.
+          if (this.serves(draft)) this.greeting(draft, at, players.greeting.stepper.start({ policy: players.policy }))
+          else draft.setSession(slot, at, { primitiveEnd: CLOSED })
+        })
+        return
+      }
+      const [message] = toPrimitive
+      if (message !== undefined) {
+        const { kind } = players.message(message)
+        this.add(`${name}.greeting<${kind}#${at}`, 'progress', (draft) => {
+          draft.setSession(slot, at, { toPrimitive: toPrimitive.slice(1) })
+          const event =
+            kind === 'HelloAck'
+              ? { type: 'supervisor.acknowledged', versionOk: true }
+              : { type: 'supervisor.violatedProtocol' }
+          this.greeting(draft, at, event)
+        })
+      } else if (supervisorEnd === CLOSED) {
+        this.add(`${name}.greeting<EOF#${at}`, 'progress', (draft) => {
+          this.greeting(draft, at, { type: 'supervisor.disconnected' })
+        })
+      }
+    })
+  }
+
+  private greeting(draft: Draft, at: number, next: Stepped | { readonly type: string }): void {
+    const { players } = this.makers
+    const { slot } = this
+    const session = draft.primitive(slot).sessions[at]
+    if (session === undefined) return
+    const stepped = 'effects' in next ? next : players.greeting.stepper.send(session.greeting, next)
+    draft.cover(stepped.covers)
+    const isGreeted = stepped.effects.some((effect) => effect.kind === 'action' && effect.type === 'sendHello')
+    const hello = isGreeted && session.supervisorEnd === OPEN ? [players.messageId({ kind: 'Hello' })] : []
+    const view = players.greeting.stepper.view(stepped.snapshot)
+    if (view.status === 'active') {
+      draft.setSession(slot, at, { greeting: stepped.snapshot, toSupervisor: [...session.toSupervisor, ...hello] })
+      return
+    }
+    const isAttended = (view.output as { attended: boolean }).attended
+    if (isAttended && this.admits(draft)) {
+      draft.setSession(slot, at, { greeting: ADMITTED })
+      this.tell(draft, { type: 'supervisor.attended' })
+    } else draft.setSession(slot, at, { primitiveEnd: CLOSED, toPrimitive: [] })
+  }
+
+  /** One session, and only with a process that serves. */
+  private admits(draft: Draft): boolean {
+    const { sessions } = draft.primitive(this.slot)
+    const isTaken = sessions.some(({ greeting, primitiveEnd }) => greeting === ADMITTED && primitiveEnd === OPEN)
+    return !isTaken && this.serves(draft)
+  }
+
+  // --- what the supervisor says ---
+
+  private hear(): void {
+    const { players } = this.makers
+    const { slot, name, primitive } = this
+    if (primitive.role === 'successor') {
+      const { channel } = primitive
+      if (channel === null) return
+      const [message] = channel.toPrimitive
+      if (message !== undefined) {
+        const { kind } = players.message(message) as ToSuccessor
+        this.add(`${name}<${kind}`, 'progress', (draft) => {
+          draft.setChannel(slot, { toPrimitive: channel.toPrimitive.slice(1) })
+          this.tell(draft, toSuccessorEvent(kind))
+        })
+      } else if (channel.supervisorEnd === CLOSED) {
+        this.add(`${name}<EOF`, 'progress', (draft) => {
+          draft.setPrimitive(slot, { channel: null })
+          this.tell(draft, { type: 'supervisor.disconnected' })
+        })
+      }
+      return
+    }
+    primitive.sessions.forEach(({ greeting, toPrimitive, supervisorEnd, primitiveEnd }, at) => {
+      if (greeting !== ADMITTED || primitiveEnd === CLOSED) return
+      const [message] = toPrimitive
+      if (message !== undefined) {
+        const { kind } = players.message(message) as ToIncumbent
+        this.add(`${name}<${kind}`, 'progress', (draft) => {
+          draft.setSession(slot, at, { toPrimitive: toPrimitive.slice(1) })
+          const event =
+            kind === 'HelloAck' ? { type: 'supervisor.violatedProtocol' } : toIncumbentEvent(kind, players.policy)
+          this.tell(draft, event)
+        })
+      } else if (supervisorEnd === CLOSED) {
+        this.add(`${name}<EOF`, 'progress', (draft) => {
+          draft.setSession(slot, at, { primitiveEnd: CLOSED })
+          this.tell(draft, { type: 'supervisor.disconnected' })
+        })
+      }
+    })
+  }
+
+  // --- hooks and system calls ---
+
+  private finishJob(): void {
+    const { players } = this.makers
+    const { slot, name, primitive } = this
+    const job = players.job(primitive.job)
+    if (job === null || primitive.hung) return
+    const { id, src } = job
+    const isHook = HOOKS.has(src)
+    const fail = (error: string) => (draft: Draft) => this.tell(draft, errorEvent(id, error))
+    this.add(`${name}:${src}`, 'progress', (draft) => {
+      const answer = this.perform(draft, src)
+      this.tell(draft, 'error' in answer ? errorEvent(id, answer.error) : doneEvent(id, answer.output))
+    })
+    if (isHook && primitive.cancelled) this.add(`${name}:${src}:aborted`, 'progress', fail('AbortError'))
+    else {
+      this.fault(isHook ? 'hookError' : 'io', `${name}:${src}:fails`, (draft) => {
+        draft.setPrimitive(slot, { broken: true })
+        if (src === 'openState') draft.setPrimitive(slot, { open: false })
+        fail('EIO')(draft)
+      })
+    }
+    if (isHook) {
+      this.fault('hookHang', `${name}:${src}:hangs`, (draft) => draft.setPrimitive(slot, { hung: true, broken: true }))
+    }
+    if (src === 'openState' && primitive.role === 'successor') {
+      for (const [what, report] of [
+        ['unhealthy', { healthy: false, ...SEALED }],
+        ['behind', { healthy: true, ...BEHIND }],
+      ] as const) {
+        this.fault('badReady', `${name}:openState:${what}`, (draft) => {
+          draft.setPrimitive(slot, { report: 'bad', stale: false, broken: true })
+          this.tell(draft, doneEvent(id, report))
+        })
+      }
+    }
+  }
+
+  /** What a system call or a hook does to the world when it goes well, and what it answers. */
+  private perform(draft: Draft, src: string): { readonly output?: unknown } | { readonly error: string } {
+    const { slot } = this
+    const { players, settings } = this.makers
+    switch (src) {
+      case 'acquireLock':
+        return { output: { held: tryLock(draft, slot) } }
+      case 'openState': {
+        const { role } = this.primitive
+        draft.setPrimitive(slot, { stale: false, sealed: false, owesResume: false, report: 'good' })
+        return { output: role === 'successor' ? { healthy: true, ...SEALED } : { canResume: settings.canResume } }
+      }
+      case 'publishControl': {
+        const owner = whoAnswers(draft, players)
+        // A cold start must not rename over the socket of a daemon that serves other data.
+        if (!this.primitive.published && this.primitive.role === 'incumbent' && owner !== NONE && owner !== slot)
+          return { error: 'EADDRINUSE' }
+        draft.setKernel({ path: slot })
+        draft.setPrimitive(slot, { published: true })
+        return {}
+      }
+      case 'drain':
+        return { output: { openConnections: 0 } }
+      case 'seal':
+        draft.setPrimitive(slot, { open: false, sealed: true })
+        return { output: SEALED }
+      case 'closeState':
+        draft.setPrimitive(slot, { open: false })
+        return {}
+      case 'resume':
+        draft.setPrimitive(slot, { owesResume: false })
+        return {}
+      case 'probeControl': {
+        const owner = whoAnswers(draft, players)
+        return { output: { answeredBy: owner === NONE ? 'nobody' : owner === slot ? 'self' : 'other' } }
+      }
+      case 'prepare':
+      case 'stageTakeover':
+      case 'fetchConnections':
+      case 'copyConnections':
+      case 'parkConnections':
+      case 'finishConnections':
+        return {}
+      default:
+        throw new TypeError(`the world knows no actor '${src}'`)
+    }
+  }
+}
+
+const isSlow = (label: string): boolean => HOOKS.has(label.slice(2).split(':')[0] ?? '')
+
+/** Takes over a machine's step: what is noticed goes to the outbox, what is not happens now. */
+export function take(draft: Draft, players: Players, slot: Slot, stepped: Parameters<Players['turnOf']>[0]): void {
+  const turn = players.turnOf(stepped)
+  draft.cover(turn.covers)
+  draft.setPrimitive(slot, { machine: turn.snapshot, outbox: turn.outbox })
+  for (const effect of turn.local) {
+    if (effect.kind === 'start') {
+      const { id, src, input } = effect
+      draft.setPrimitive(slot, { job: players.jobId({ id, src, input }), hung: false, cancelled: false })
+      if (src === 'openState') draft.setPrimitive(slot, { open: true })
+    } else if (effect.kind === 'stop') {
+      const { job } = draft.primitive(slot)
+      if (players.job(job)?.id === effect.id) draft.setPrimitive(slot, { job: NONE, hung: false, cancelled: false })
+    } else if (effect.kind === 'action' && effect.type === 'cancelHook') draft.setPrimitive(slot, { cancelled: true })
+  }
+}
+
+/** SIGKILL from outside, at any moment. */
+export function killStep(state: HandoffState, slot: Slot, { players, pools }: Makers): Step<HandoffState> {
+  const draft = new Draft(state, players, pools)
+  draft.spend('faults')
+  end(draft, slot, true)
+  return { label: `kill:${nameOf(slot)}`, kind: 'fault', next: draft.finish() }
+}
+
+export const pidsOf = (bits: number): number[] =>
+  [0, 1, 2, 3, 4, 5, 6, 7].filter((slot) => (bits & (1 << slot)) !== 0).map(pidOf)

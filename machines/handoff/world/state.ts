@@ -1,0 +1,156 @@
+/**
+ * The world's state: one supervisor, places for primitives, the kernel's facts, what may still happen, and ghosts.
+ *
+ * Every record is made once per content, so that records that did not change cost the exploration one look-up.
+ */
+import type { SnapshotId } from '../../explore/index.js'
+
+/** Place of a primitive; its pid is the place plus one. -1: nobody. */
+export type Slot = number
+
+/** Numbers of messages or effects in the tables of the cast. */
+export type Frames = readonly number[]
+
+export const NONE = -1
+
+/** How an end of a stream stands. An EOF that was read closes the own end too. */
+export const CLOSED = 0
+export const OPEN = 1
+
+/** One stream between the supervisor and a primitive; bytes written before an end remain readable. */
+export interface Stream {
+  readonly toPrimitive: Frames
+  readonly toSupervisor: Frames
+  readonly supervisorEnd: number
+  readonly primitiveEnd: number
+  /** On the control socket: the greeting machine of this connection, until it is admitted as the session (-2). */
+  readonly greeting: SnapshotId
+  readonly id: number
+}
+export const ADMITTED = -2
+/** Made by the kernel, not accepted yet. */
+export const BACKLOG = -3
+
+export type Role = 'incumbent' | 'successor'
+
+export interface Primitive {
+  /** `dead`: a number in somebody's hand, or bytes that somebody may still read. */
+  readonly life: 'running' | 'dead'
+  readonly role: Role
+  readonly machine: SnapshotId
+  /** Effects decided and not executed yet. */
+  readonly outbox: number
+  /** The actor that runs, with its input; -1: none. */
+  readonly job: number
+  readonly stopRequested: boolean
+  /** The running hook will never settle. */
+  readonly hung: boolean
+  /** The running hook was asked to stop. */
+  readonly cancelled: boolean
+  readonly accepting: boolean
+  /** State is open for writing, or may be. */
+  readonly open: boolean
+  /** The last seal succeeded and nothing was opened since. */
+  readonly sealed: boolean
+  /** It has published its control socket before. */
+  readonly published: boolean
+  /** Ghost: somebody else accepted writes since its own opening. */
+  readonly stale: boolean
+  /** Ghost: it stopped accepting for a swap, and neither resumed nor reopened since. */
+  readonly owesResume: boolean
+  /** Ghost: what its opening reported. */
+  readonly report: 'none' | 'good' | 'bad'
+  /** Ghost: it ended by a fault of its own or by SIGKILL from outside, not by a decision of the protocol. */
+  readonly broken: boolean
+  readonly channel: Stream | null
+  readonly sessions: readonly Stream[]
+  readonly id: number
+}
+
+export interface Supervisor {
+  readonly life: 'running' | 'stalled' | 'dead' | 'stopped'
+  readonly machine: SnapshotId
+  readonly outbox: number
+  readonly job: number
+  readonly swap: SnapshotId
+  readonly swapOutbox: number
+  readonly swapJob: number
+  /** The child that was just started and whose pid the machine does not know yet. */
+  readonly forked: Slot
+  /** Children and watched processes, as bits: their ends are told. */
+  readonly known: number
+  /** Committed-away incumbents: not asked yet, asked to end. */
+  readonly retiring: number
+  readonly asked: number
+  readonly holdsListeners: boolean
+  /** A journal record on its way to disk: pids as in {@link Kernel.journal}; -1: none. */
+  readonly journalling: number
+  readonly id: number
+}
+
+export interface Kernel {
+  /** Holder of the data-dir lock. */
+  readonly lock: Slot
+  /** Whose socket the control path names, living or dead. */
+  readonly path: Slot
+  /** Pids of the record on disk, as bits of slots; 0: no record. */
+  readonly journal: number
+  /** Ghost: the listening sockets were bound once. */
+  readonly bound: boolean
+  readonly id: number
+}
+
+export interface Budgets {
+  readonly swaps: number
+  readonly faults: number
+  readonly restarts: number
+  readonly orders: number
+  readonly id: number
+}
+
+export interface HandoffState {
+  readonly supervisor: Supervisor
+  readonly primitives: readonly (Primitive | null)[]
+  readonly kernel: Kernel
+  readonly budgets: Budgets
+}
+
+/** Gives equal records one identity and a number. */
+export function createPool<T extends { readonly id: number }>(keyOf: (record: Omit<T, 'id'>) => string) {
+  const known = new Map<string, T>()
+  return (record: Omit<T, 'id'>): T => {
+    const key = keyOf(record)
+    let same = known.get(key)
+    if (same === undefined) {
+      same = Object.freeze({ ...record, id: known.size }) as unknown as T
+      known.set(key, same)
+    }
+    return same
+  }
+}
+
+const bit = (flag: boolean): string => (flag ? '1' : '0')
+
+export const createPools = () => ({
+  stream: createPool<Stream>(
+    (s) => `${s.toPrimitive.join(',')}|${s.toSupervisor.join(',')}|${s.supervisorEnd}${s.primitiveEnd}${s.greeting}`,
+  ),
+  primitive: createPool<Primitive>(
+    (p) =>
+      `${p.life}${p.role}${p.machine},${p.outbox},${p.job},${bit(p.stopRequested)}${bit(p.hung)}${bit(p.cancelled)}${bit(p.accepting)}${bit(p.open)}${bit(p.sealed)}${bit(p.published)}${bit(p.stale)}${bit(p.owesResume)}${p.report}${bit(p.broken)}|${p.channel?.id ?? '-'}|${p.sessions.map(({ id }) => id).join(',')}`,
+  ),
+  supervisor: createPool<Supervisor>(
+    (s) =>
+      `${s.life}${s.machine},${s.outbox},${s.job},${s.swap},${s.swapOutbox},${s.swapJob},${s.forked},${s.known},${s.retiring},${s.asked},${bit(s.holdsListeners)},${s.journalling}`,
+  ),
+  kernel: createPool<Kernel>((k) => `${k.lock},${k.path},${k.journal},${bit(k.bound)}`),
+  budgets: createPool<Budgets>((b) => `${b.swaps},${b.faults},${b.restarts},${b.orders}`),
+})
+export type Pools = ReturnType<typeof createPools>
+
+/** Every record is one small number: the cheapest key there is. */
+export const keyOf = ({ supervisor, primitives, kernel, budgets }: HandoffState): number[] => {
+  const key = [supervisor.id, kernel.id, budgets.id]
+  for (const primitive of primitives) key.push(primitive === null ? -1 : primitive.id)
+  return key
+}

@@ -1,0 +1,537 @@
+/** The supervisor at work: two machines in one process, their effects one by one, then whatever comes next. */
+import type { AnyEventObject } from 'xstate'
+import { doneEvent, type Effect, errorEvent, type Step, type StepKind } from '../../explore/index.js'
+import type { FromIncumbent, FromSuccessor, ToIncumbent, ToSuccessor } from '../messages.js'
+import type { SwapOutput } from '../swap.machine.js'
+import { fromIncumbent, fromSuccessor } from '../translate.js'
+import type { Job, Players, Stepper } from './cast.js'
+import { Draft, pidOf, slotOf } from './draft.js'
+import { answers, end, endSupervisor, fork, signal, whoAnswers } from './kernel.js'
+import type { FaultKind } from './options.js'
+import { type Makers, nameOf, POLLS, type ProcessSteps, pidsOf, type Timing } from './primitive.js'
+import { BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Slot, type Supervisor } from './state.js'
+
+/** What the swap machine knows of the two processes it is about. */
+export interface SwapPids {
+  readonly incumbentPid: number
+  readonly successorPid: number | null
+}
+
+type Whose = 'supervisor' | 'swap'
+type Answer = { readonly output?: unknown } | { readonly error: string }
+
+/** What the supervisor can do now, and then what time and operators may bring. */
+export function supervisorSteps(state: HandoffState, makers: Makers): ProcessSteps {
+  return new SupervisorSteps(state, makers)
+}
+
+class SupervisorSteps implements ProcessSteps {
+  private steps: Step<HandoffState>[] = []
+  private isBusy = false
+  private readonly supervisor: Supervisor
+  private readonly players: Players
+
+  constructor(
+    private readonly state: HandoffState,
+    private readonly makers: Makers,
+  ) {
+    this.supervisor = state.supervisor
+    this.players = makers.players
+  }
+
+  work(): Step<HandoffState>[] {
+    const { life, outbox, swapOutbox } = this.supervisor
+    if (life === 'stopped') return this.steps
+    if (life === 'dead') {
+      if (this.state.budgets.restarts > 0) this.restart()
+      return this.steps
+    }
+    if (life === 'stalled') {
+      this.add('cont:S', 'trigger', (draft) => draft.setSupervisor({ life: 'running' }))
+      return this.steps
+    }
+    if (swapOutbox !== 0) this.effect('swap', swapOutbox)
+    else if (outbox !== 0) this.effect('supervisor', outbox)
+    else {
+      this.hear()
+      this.noticeEnds()
+      this.finishJob('supervisor', this.supervisor.job)
+      this.finishJob('swap', this.supervisor.swapJob)
+    }
+    this.isBusy = this.steps.some(({ kind }) => kind === 'progress')
+    if (this.isIdle()) this.obey()
+    this.flushJournal()
+    this.fault('stall', 'stall:S', (draft) => draft.setSupervisor({ life: 'stalled' }))
+    return this.steps
+  }
+
+  private isIdle(): boolean {
+    const { life, outbox, swapOutbox } = this.supervisor
+    return life === 'running' && outbox === 0 && swapOutbox === 0
+  }
+
+  timers(timing: Timing): Step<HandoffState>[] {
+    const { machine, swap } = this.supervisor
+    this.steps = []
+    if (!this.isIdle() || (this.isBusy && this.makers.settings.timers !== 'reckless')) return this.steps
+    for (const { event, name, delay } of this.players.supervisor.facts(machine).timers)
+      this.timer(`S~${name}`, POLLS.has(delay) ? 'due' : timing, (draft) => this.tell(draft, 'supervisor', event))
+    if (swap !== NONE) {
+      for (const { event, name } of this.players.swap.facts(swap).timers)
+        this.timer(`S~swap.${name}`, timing, (draft) => this.tell(draft, 'swap', event))
+    }
+    this.watchSuccessor(timing)
+    this.retire(timing)
+    return this.steps
+  }
+
+  private timer(label: string, timing: Timing, change: (draft: Draft) => void): void {
+    if (timing === 'due') this.add(label, 'timer', change)
+    else this.fault('early', `early:${label}`, change)
+  }
+
+  private add(label: string, kind: StepKind, change: (draft: Draft) => void): void {
+    const draft = new Draft(this.state, this.players, this.makers.pools)
+    change(draft)
+    this.settle(draft)
+    this.steps.push({ label, kind, next: draft.finish(), covers: draft.covers })
+  }
+
+  private fault(kind: FaultKind, label: string, change: (draft: Draft) => void): void {
+    if (this.state.budgets.faults === 0 || !this.makers.settings.faultKinds.has(kind)) return
+    this.add(label, 'fault', (draft) => {
+      draft.spend('faults')
+      change(draft)
+    })
+  }
+
+  // --- machines ---
+
+  private tell(draft: Draft, whose: Whose, event: AnyEventObject): void {
+    const machine = whose === 'swap' ? draft.supervisor.swap : draft.supervisor.machine
+    if (machine === NONE) return
+    this.take(draft, whose, this.players[whose].stepper.send(machine, event))
+  }
+
+  private take(draft: Draft, whose: Whose, stepped: ReturnType<Stepper['send']>): void {
+    const { players } = this
+    const { snapshot, outbox, local, covers } = players.turnOf(stepped)
+    draft.cover(covers)
+    if (whose === 'swap') draft.setSupervisor({ swap: snapshot, swapOutbox: outbox })
+    else draft.setSupervisor({ machine: snapshot, outbox })
+    for (const effect of local) this.doLocally(draft, whose, effect)
+  }
+
+  private doLocally(draft: Draft, whose: Whose, effect: Effect): void {
+    const { players } = this
+    const job = whose === 'swap' ? 'swapJob' : 'job'
+    if (effect.kind === 'start' && effect.src === 'swap') {
+      this.take(draft, 'swap', players.swap.stepper.start(effect.input))
+    } else if (effect.kind === 'start') {
+      draft.setSupervisor({ [job]: players.jobId({ id: effect.id, src: effect.src, input: effect.input }) })
+    } else if (effect.kind === 'stop' && effect.id === 'swap') {
+      draft.setSupervisor({ swap: NONE, swapOutbox: 0, swapJob: NONE })
+    } else if (effect.kind === 'stop') {
+      if (players.job(draft.supervisor[job])?.id === effect.id) draft.setSupervisor({ [job]: NONE })
+    } else if (effect.kind === 'action') {
+      this.keep(draft, effect.type, effect.params)
+    }
+  }
+
+  /** What the process only notes for itself: lost with it, seen by nobody. */
+  private keep(draft: Draft, type: string, params: unknown): void {
+    const bit = () => 1 << slotOf((params as { pid: number }).pid)
+    switch (type) {
+      case 'watchPrimitive':
+        draft.setSupervisor({
+          known: draft.supervisor.known | bit(),
+          retiring: draft.supervisor.retiring & ~bit(),
+          asked: draft.supervisor.asked & ~bit(),
+        })
+        return
+      case 'retireIncumbent':
+        // One that has ended already is nobody's any more.
+        if ((draft.supervisor.known & bit()) !== 0) draft.setSupervisor({ retiring: draft.supervisor.retiring | bit() })
+        return
+      case 'retireLeftovers':
+        for (const pid of (params as { pids: readonly number[] }).pids) {
+          this.keep(draft, 'watchPrimitive', { pid })
+          this.keep(draft, 'retireIncumbent', { pid })
+        }
+        return
+      case 'recordJournal':
+        draft.setSupervisor({ journalling: this.record(draft) })
+        return
+      case 'clearJournal':
+        draft.setSupervisor({ journalling: draft.kernel.journal === 0 ? NONE : 0 })
+    }
+  }
+
+  private record(draft: Draft): number {
+    const { incumbentPid, successorPid } = this.swapPids(draft.supervisor.swap)
+    return (1 << slotOf(incumbentPid)) | (successorPid === null ? 0 : 1 << slotOf(successorPid))
+  }
+
+  private swapPids(swap: number): SwapPids {
+    return this.players.swap.stepper.view(swap).context as SwapPids
+  }
+
+  /** A finished swap answers its parent in the same turn; a finished supervisor is a process that ends. */
+  private settle(draft: Draft): void {
+    const { players } = this
+    const { life, swap, swapOutbox } = draft.supervisor
+    if (life !== 'running') return
+    if (swap !== NONE && swapOutbox === 0 && !players.swap.facts(swap).active) {
+      const output = players.swap.stepper.view(swap).output as SwapOutput
+      this.tell(draft, 'supervisor', doneEvent('swap', output))
+    }
+    const { machine, outbox } = draft.supervisor
+    if (outbox === 0 && !players.supervisor.facts(machine).active) {
+      const isStopped = players.supervisor.stepper.view(machine).matches('stopped')
+      endSupervisor(draft, isStopped ? 'stopped' : 'dead')
+    }
+  }
+
+  private restart(): void {
+    const { players } = this
+    this.add('restart:S', 'progress', (draft) => {
+      draft.spend('restarts')
+      draft.setSupervisor({ life: 'running' })
+      this.take(draft, 'supervisor', players.supervisor.stepper.start({ policy: players.policy }))
+    })
+  }
+
+  // --- effects ---
+
+  private effect(whose: Whose, outbox: number): void {
+    const { players } = this
+    const effect = players.firstOf(outbox)
+    if (effect?.kind !== 'action') throw new TypeError(`the supervisor cannot do ${JSON.stringify(effect)}`)
+    const kind = effect.type.startsWith('sendTo') ? `.${(effect.params as { kind: string }).kind}` : ''
+    this.add(`S!${effect.type}${kind}`, 'progress', (draft) => {
+      draft.setSupervisor(whose === 'swap' ? { swapOutbox: 0 } : { outbox: 0 })
+      this.perform(draft, effect.type, effect.params)
+      // What nobody sees follows at once.
+      let rest = players.restOf(outbox)
+      for (let next = players.firstOf(rest); next !== undefined && players.isOwnBusiness(next); ) {
+        this.doLocally(draft, whose, next)
+        rest = players.restOf(rest)
+        next = players.firstOf(rest)
+      }
+      if (rest !== 0) draft.setSupervisor(whose === 'swap' ? { swapOutbox: rest } : { outbox: rest })
+    })
+  }
+
+  private perform(draft: Draft, type: string, params: unknown): void {
+    const { players } = this
+    const { incumbentPid, successorPid } =
+      draft.supervisor.swap === NONE ? { incumbentPid: 0, successorPid: null } : this.swapPids(draft.supervisor.swap)
+    switch (type) {
+      case 'sendToIncumbent': {
+        const [slot, at] = this.session(draft)
+        const session = draft.primitives[slot]?.sessions[at]
+        if (session?.primitiveEnd !== OPEN) return
+        const message = players.messageId(params as ToIncumbent)
+        draft.setSession(slot, at, { toPrimitive: [...session.toPrimitive, message] })
+        return
+      }
+      case 'sendToSuccessor': {
+        const slot = slotOf(successorPid ?? 0)
+        const channel = draft.primitives[slot]?.channel
+        if (channel?.primitiveEnd !== OPEN || channel.supervisorEnd !== OPEN) return
+        draft.setChannel(slot, { toPrimitive: [...channel.toPrimitive, players.messageId(params as ToSuccessor)] })
+        return
+      }
+      case 'closeIncumbentSession': {
+        const [slot, at] = this.session(draft)
+        if (slot !== NONE) draft.setSession(slot, at, { supervisorEnd: CLOSED, toSupervisor: [] })
+        return
+      }
+      case 'closeSuccessorChannel': {
+        const slot = slotOf(successorPid ?? 0)
+        if (draft.primitives[slot]?.channel?.supervisorEnd === OPEN)
+          draft.setChannel(slot, { supervisorEnd: CLOSED, toSupervisor: [] })
+        return
+      }
+      case 'signalSuccessor':
+        signal(draft, slotOf(successorPid ?? 0), (params as { signal: 'SIGTERM' }).signal)
+        return
+      case 'signalIncumbent':
+        signal(draft, slotOf(incumbentPid), (params as { signal: 'SIGTERM' }).signal)
+        return
+      case 'signalPrimitive': {
+        const { primitivePid } = players.supervisor.stepper.view(draft.supervisor.machine).context as {
+          primitivePid: number | null
+        }
+        signal(draft, slotOf(primitivePid ?? 0), (params as { signal: 'SIGTERM' }).signal)
+        return
+      }
+      case 'cancelSwap':
+        this.tell(draft, 'swap', { type: 'operator.cancelled' })
+        return
+      case 'reportOutcome':
+        return
+      default:
+        throw new TypeError(`the world knows no effect '${type}'`)
+    }
+  }
+
+  /** The one session this supervisor holds open: place and position. */
+  private session(draft: Draft): readonly [Slot, number] {
+    for (const [slot, primitive] of draft.primitives.entries()) {
+      const at = primitive?.sessions.findIndex(({ supervisorEnd }) => supervisorEnd === OPEN) ?? -1
+      if (at !== -1) return [slot, at]
+    }
+    return [NONE, NONE]
+  }
+
+  // --- what comes in ---
+
+  private hear(): void {
+    const { players } = this
+    this.state.primitives.forEach((primitive, slot) => {
+      const name = nameOf(slot)
+      const channel = primitive?.channel
+      if (channel?.supervisorEnd === OPEN && this.supervisor.forked !== slot) {
+        const [message] = channel.toSupervisor
+        if (message !== undefined) {
+          const said = players.message(message) as FromSuccessor
+          this.add(`S<${name}.${said.kind}`, 'progress', (draft) => {
+            draft.setChannel(slot, { toSupervisor: channel.toSupervisor.slice(1) })
+            this.tell(draft, 'swap', fromSuccessor(said, pidOf(slot)))
+          })
+        } else if (channel.primitiveEnd === CLOSED) {
+          this.add(`S<${name}.channelEOF`, 'progress', (draft) => {
+            draft.setChannel(slot, { supervisorEnd: CLOSED })
+            this.tell(draft, 'swap', { type: 'successor.disconnected' })
+          })
+        }
+      }
+      primitive?.sessions.forEach((session, at) => {
+        if (session.supervisorEnd !== OPEN) return
+        const [message] = session.toSupervisor
+        if (message !== undefined) {
+          const said = players.message(message) as FromIncumbent
+          this.add(`S<${name}.${said.kind}`, 'progress', (draft) => {
+            draft.setSession(slot, at, { toSupervisor: session.toSupervisor.slice(1) })
+            this.tell(draft, 'swap', fromIncumbent(said, pidOf(slot)))
+          })
+        } else if (session.primitiveEnd === CLOSED) {
+          this.add(`S<${name}.sessionEOF`, 'progress', (draft) => {
+            draft.setSession(slot, at, { supervisorEnd: CLOSED })
+            this.tell(draft, 'swap', { type: 'incumbent.disconnected' })
+          })
+        }
+      })
+    })
+  }
+
+  /** What a process said last is heard before its end, and its end after the machine knows its pid. */
+  private noticeEnds(): void {
+    const { known, forked } = this.supervisor
+    this.state.primitives.forEach((primitive, slot) => {
+      if (primitive?.life !== 'dead' || (known & (1 << slot)) === 0 || forked === slot) return
+      const streams = primitive.channel === null ? primitive.sessions : [primitive.channel, ...primitive.sessions]
+      if (streams.some(({ supervisorEnd, toSupervisor }) => supervisorEnd === OPEN && toSupervisor.length > 0)) return
+      this.add(`S<${nameOf(slot)}.exit`, 'progress', (draft) => {
+        const { swap, retiring, asked } = draft.supervisor
+        const bit = 1 << slot
+        draft.setSupervisor({ known: known & ~bit, retiring: retiring & ~bit, asked: asked & ~bit })
+        this.tell(draft, 'supervisor', { type: 'primitive.exited', pid: pidOf(slot) })
+        if (swap === NONE) return
+        const { incumbentPid, successorPid } = this.swapPids(swap)
+        if (incumbentPid === pidOf(slot)) this.tell(draft, 'swap', { type: 'incumbent.exited' })
+        else if (successorPid === pidOf(slot)) this.tell(draft, 'swap', { type: 'successor.exited' })
+      })
+    })
+  }
+
+  private flushJournal(): void {
+    const { journalling } = this.supervisor
+    if (journalling === NONE) return
+    this.add('S:journal', 'progress', (draft) => {
+      draft.setSupervisor({ journalling: NONE })
+      draft.setKernel({ journal: journalling })
+    })
+    this.fault('io', 'S:journal:fails', (draft) => draft.setSupervisor({ journalling: NONE }))
+  }
+
+  // --- actors ---
+
+  private finishJob(whose: Whose, id: number): void {
+    const job = this.players.job(id)
+    if (job === null || !this.canFinish(job)) return
+    const { forked } = this.supervisor
+    const isBirth = job.src === 'spawnSuccessor' || job.src === 'startPrimitive'
+    if (isBirth && forked === NONE) {
+      this.add(`S:${job.src}`, 'progress', (draft) => this.give(draft, job))
+    } else if (isBirth) {
+      this.add(`S:${job.src}:pid`, 'progress', (draft) => {
+        draft.setSupervisor({ forked: NONE })
+        this.tell(draft, whose, doneEvent(job.id, { pid: pidOf(forked) }))
+      })
+      return
+    } else {
+      this.add(`S:${job.src}`, 'progress', (draft) => {
+        const answer = this.answer(draft, job)
+        this.tell(draft, whose, 'error' in answer ? errorEvent(job.id, answer.error) : doneEvent(job.id, answer.output))
+      })
+    }
+    this.fault('io', `S:${job.src}:fails`, (draft) => this.tell(draft, whose, errorEvent(job.id, 'EIO')))
+  }
+
+  /** A confirmation goes on looking until the named process answers. */
+  private canFinish({ src, input }: Job): boolean {
+    return src !== 'confirmServing' || answers(this.state, this.players, slotOf((input as { pid: number }).pid))
+  }
+
+  private give(draft: Draft, { src }: Job): void {
+    const { players, makers } = this
+    if (!draft.supervisor.holdsListeners) throw new TypeError('a primitive is started without the listeners')
+    const role = src === 'startPrimitive' ? 'incumbent' : 'successor'
+    const input =
+      role === 'incumbent'
+        ? { policy: players.policy, start: 'cold', canResume: makers.settings.canResume }
+        : { policy: players.policy, deadlineKnown: true }
+    const slot = fork(draft, players, role, input)
+    draft.setSupervisor({ forked: slot, known: draft.supervisor.known | (1 << slot) })
+    if (role === 'incumbent') draft.setSupervisor({ journalling: 1 << slot })
+  }
+
+  private answer(draft: Draft, { src, input }: Job): Answer {
+    const { players } = this
+    switch (src) {
+      case 'readJournal':
+        return { output: { pids: pidsOf(draft.kernel.journal) } }
+      case 'lookAround': {
+        const { pids } = input as { pids: readonly number[] }
+        const answering = whoAnswers(draft, players)
+        return {
+          output: {
+            answeringPid: answering === NONE ? null : pidOf(answering),
+            livingPids: pids.filter((pid) => draft.isAlive(slotOf(pid))),
+          },
+        }
+      }
+      case 'takeListeners':
+        if (!draft.isAlive(slotOf((input as { pid: number }).pid))) return this.bind(draft)
+        draft.setSupervisor({ holdsListeners: true })
+        return {}
+      case 'bindListeners':
+        return this.bind(draft)
+      case 'fence':
+        for (const pid of (input as { pids: readonly number[] }).pids) {
+          if (draft.isAlive(slotOf(pid))) end(draft, slotOf(pid), false)
+        }
+        return {}
+      case 'writeJournal':
+        // Records reach the disk in their order: what was on its way has arrived before.
+        draft.setKernel({ journal: this.record(draft) })
+        draft.setSupervisor({ journalling: NONE })
+        return {}
+      case 'dialIncumbent':
+        return this.dial(draft)
+      case 'confirmServing':
+        return {}
+      case 'probeControl': {
+        const slot = whoAnswers(draft, players)
+        const { incumbentPid, successorPid } = this.swapPids(draft.supervisor.swap)
+        const answeredBy =
+          slot === NONE
+            ? 'nobody'
+            : pidOf(slot) === incumbentPid
+              ? 'incumbent'
+              : pidOf(slot) === successorPid
+                ? 'successor'
+                : 'other'
+        return { output: { answeredBy } }
+      }
+      default:
+        throw new TypeError(`the world knows no actor '${src}'`)
+    }
+  }
+
+  /** An address is free when nobody holds its socket any more. */
+  private bind(draft: Draft): Answer {
+    const isHeld = draft.primitives.some((primitive) => primitive?.life === 'running')
+    if (isHeld) return { error: 'EADDRINUSE' }
+    draft.setSupervisor({ holdsListeners: true })
+    draft.setKernel({ bound: true })
+    return {}
+  }
+
+  private dial(draft: Draft): Answer {
+    const slot = draft.kernel.path
+    if (slot === NONE) return { error: 'ENOENT' }
+    const owner = draft.primitives[slot]
+    if (owner?.life !== 'running') return { error: 'ECONNREFUSED' }
+    const session = draft.stream({
+      toPrimitive: [],
+      toSupervisor: [],
+      supervisorEnd: OPEN,
+      primitiveEnd: OPEN,
+      greeting: BACKLOG,
+    })
+    draft.setPrimitive(slot, { sessions: [...owner.sessions, session] })
+    return {}
+  }
+
+  // --- time and operators ---
+
+  /** In probation the door looks on; three misses are a finding of its own, not a timer of the machine's. */
+  private watchSuccessor(timing: Timing): void {
+    const { swap } = this.supervisor
+    const { players } = this
+    if (swap === NONE || !players.swap.stepper.view(swap).matches('probation')) return
+    const { successorPid } = this.swapPids(swap)
+    if (successorPid === null || answers(this.state, players, slotOf(successorPid))) return
+    this.timer('S:watchSuccessor:misses', timing, (draft) => {
+      this.tell(draft, 'swap', { type: 'successor.becameUnhealthy' })
+    })
+  }
+
+  /** Commit, its grace, SIGTERM, its grace, SIGKILL. */
+  private retire(timing: Timing): void {
+    const { retiring, asked } = this.supervisor
+    for (let slot = 0; slot < this.state.primitives.length; slot++) {
+      const bit = 1 << slot
+      if ((retiring & bit) !== 0) {
+        this.timer(`S:retire.${nameOf(slot)}.SIGTERM`, timing, (draft) => {
+          draft.setSupervisor({ retiring: retiring & ~bit, asked: asked | bit })
+          signal(draft, slot, 'SIGTERM')
+        })
+      } else if ((asked & bit) !== 0) {
+        this.timer(`S:retire.${nameOf(slot)}.SIGKILL`, timing, (draft) => {
+          draft.setSupervisor({ asked: asked & ~bit })
+          signal(draft, slot, 'SIGKILL')
+        })
+      }
+    }
+  }
+
+  private obey(): void {
+    const { machine, swap } = this.supervisor
+    const { swaps, orders } = this.state.budgets
+    const supervisor = this.players.supervisor.stepper
+    const isNews = (type: string) => supervisor.send(machine, { type }).changed
+    if (swaps > 0 && isNews('swap.requested')) {
+      this.add('swap.requested', 'trigger', (draft) => {
+        draft.spend('swaps')
+        this.tell(draft, 'supervisor', { type: 'swap.requested' })
+      })
+    }
+    if (orders === 0) return
+    for (const type of ['operator.stopped', 'operator.left']) {
+      if (!isNews(type)) continue
+      this.add(type, 'trigger', (draft) => {
+        draft.spend('orders')
+        this.tell(draft, 'supervisor', { type })
+      })
+    }
+    if (swap === NONE || !this.players.swap.stepper.send(swap, { type: 'operator.cancelled' }).changed) return
+    this.add('operator.cancelled', 'trigger', (draft) => {
+      draft.spend('orders')
+      this.tell(draft, 'swap', { type: 'operator.cancelled' })
+    })
+  }
+}
