@@ -1,6 +1,7 @@
 /** What the two machines of a daemon process share: its state, listeners, control socket, log, and its way out. */
 import type { ExitStatus } from '../../machines/handoff/failures.js'
 import type { Policy } from '../../machines/handoff/policy.js'
+import { type InspectTap, inspectTap } from '../observe/inspect-tap.js'
 import { createLog, type Logger } from '../observe/log.js'
 import { ControlServer, type SessionHandlers } from './control-server.js'
 import type { ListenerSet } from './listener-set.js'
@@ -19,6 +20,8 @@ export class DaemonCore {
   readonly control: ControlServer
   readonly rendezvous: Rendezvous
   readonly log: Logger
+  /** Null unless somebody asked to look. */
+  readonly tap: InspectTap | null
   /** The last hook error, for the sentence that goes to the supervisor. */
   lastError: Error | null = null
   /** No control socket was published yet: the path may belong to somebody else. */
@@ -30,6 +33,7 @@ export class DaemonCore {
     this.policy = policy
     this.listeners = listeners
     this.log = (options.log ?? createLog()).child({ controlSocket: options.controlSocket })
+    this.tap = inspectTap({ ...options, buildId: options.buildId ?? '', inspect: options.inspect, log: this.log })
     this.state = new DaemonState(options, listeners, this.log)
     this.rendezvous = new Rendezvous(options.controlSocket, () => listeners.all(), this.log)
     this.control = new ControlServer({

@@ -3,6 +3,7 @@ import type { Server } from 'node:net'
 import type { Logger } from 'pino'
 import type { OpenReason } from '../../machines/handoff/incumbent.machine.js'
 import type { Policy } from '../../machines/handoff/policy.js'
+import type { InspectOption } from '../observe/inspect-target.js'
 import type { AttachedServer } from './attach/attach-server.js'
 
 /** Where to listen when nothing was inherited. A `path` makes it a Unix socket. */
@@ -97,6 +98,11 @@ export interface DaemonOptions<L extends string = string> {
   /** Uids besides our own and root that may talk on the control socket. */
   readonly allowedUids?: readonly number[]
   readonly log?: Logger
+  /**
+   * Shows the machines of this process to an inspector: `true` on the socket beside the control socket, where
+   * `handoff inspect` listens, or an address. Default: the variable HANDOFF_INSPECT, which a supervisor sets; else off.
+   */
+  readonly inspect?: InspectOption
   /** SIGTERM and SIGINT stop in order. Default true; false leaves signals to the daemon, which calls `stop()`. */
   readonly handleSignals?: boolean
 }

@@ -7,6 +7,7 @@ import { MessageChannel } from '../channel/message-channel.js'
 import { pollClock } from '../channel/poll-clock.js'
 import { stateText } from '../channel/state-text.js'
 import { daemonError } from '../errors/daemon.js'
+import { watchedBy } from '../observe/inspect-tap.js'
 import { checkSocketPath } from '../os/unix-socket.js'
 import { bindIncumbent, logSaid, toIncumbentEvent } from './bind-incumbent.js'
 import { bindSuccessor, toSuccessorEvent } from './bind-successor.js'
@@ -77,6 +78,7 @@ function startIncumbent(core: DaemonCore, start: 'cold' | 'live'): Actor<typeof 
   const actor = createActor(bindIncumbent(core), {
     input: { policy: core.policy, start, canResume: core.state.canResume },
     clock: pollClock as never,
+    ...watchedBy(core.tap?.as('incumbent')),
   })
   let served = false
   let unwatch = (): void => {}
@@ -104,6 +106,7 @@ function startSuccessor(core: DaemonCore, channelFd: number, deadlineKnown: bool
   const actor = createActor(bindSuccessor(core, channel), {
     input: { policy: core.policy, deadlineKnown },
     clock: pollClock as never,
+    ...watchedBy(core.tap?.as('successor')),
   })
   const live = new Promise<void>((resolve) => {
     actor.subscribe({

@@ -5,6 +5,7 @@ import type { supervisorMachine } from '../../machines/handoff/supervisor.machin
 import { pollClock } from '../channel/poll-clock.js'
 import { stateText } from '../channel/state-text.js'
 import { supervisorError } from '../errors/supervisor.js'
+import { type InspectTap, inspectTap, watchedBy } from '../observe/inspect-tap.js'
 import { checkListenerNames } from '../os/listeners.js'
 import { checkSocketPath } from '../os/unix-socket.js'
 import { bindSupervisor } from './bind-supervisor.js'
@@ -29,17 +30,20 @@ class RunningSupervisor implements Supervisor {
   readonly #since = new Date().toISOString()
   readonly #watchers = new Set<(status: SupervisorStatus) => void>()
   readonly #actor: Actor<typeof supervisorMachine>
+  readonly #tap: InspectTap | null
   #ended: Promise<void> | null = null
 
   constructor(core: SupervisorCore) {
     this.#core = core
+    const { inspect, controlSocket, log } = core.options
+    this.#tap = inspectTap({ inspect, controlSocket, log, buildId: '' })
     this.#actor = createActor(bindSupervisor(core), {
       input: { policy: core.policy },
       clock: pollClock as never,
-      inspect: (event) => {
+      ...watchedBy((event) => {
         if (event.type !== '@xstate.snapshot' || (event.actorRef as AnyActorRef).id !== 'swap') return
         core.enterPhase(swapPhase((event.snapshot as unknown as { value: StateValue }).value))
-      },
+      }, this.#tap?.as('supervisor')),
     }) as unknown as Actor<typeof supervisorMachine>
     core.hear = {
       primitiveExited: (pid) => this.#send({ type: 'primitive.exited', pid }),
@@ -136,6 +140,7 @@ class RunningSupervisor implements Supervisor {
     core.listeners.close(leaves)
     core.processes.forgetAll()
     core.refuse()
+    this.#tap?.stop()
   }
 
   #takesSwaps(): boolean {

@@ -1,4 +1,5 @@
 /** How a primitive is started: which program, with which environment, and which descriptor in which place. */
+import { INSPECT_ENV, toEnvironment } from '../observe/inspect-target.js'
 import type { BoundListener } from '../os/listeners.js'
 import type { SpawnOptions } from '../os/processes.js'
 import { resolveBinary } from './binary.js'
@@ -21,6 +22,8 @@ export function launchOptions(
   const env: NodeJS.ProcessEnv = { ...process.env, ...Object.fromEntries(build.env) }
   // What was meant for us is not meant for them; a stale LISTEN_PID would void the block.
   for (const name of ['LISTEN_PID', 'HANDOFF_ROLE', 'HANDOFF_SOCK_FD', 'HANDOFF_DEADLINE_MS']) delete env[name]
+  const inspect = toEnvironment(options.inspect)
+  if (inspect !== null) env[INSPECT_ENV] ??= inspect
   env.LISTEN_FDS = String(listeners.length)
   env.LISTEN_FDNAMES = listeners.map(({ name }) => name).join(':')
   if (successor !== null) {

@@ -1,6 +1,7 @@
 /** What the supervisor's door takes and tells. Shared by the supervisor, its trigger socket, its config and the CLI. */
 import type { Logger } from 'pino'
 import type { Policy } from '../../machines/handoff/policy.js'
+import type { InspectOption } from '../observe/inspect-target.js'
 
 /** One listener that S binds, holds and passes on. */
 export interface ListenerSpec {
@@ -32,6 +33,11 @@ export interface SupervisorOptions {
   /** Working directory of the primitives. Default: the supervisor's own. */
   readonly cwd?: string
   readonly log: Logger
+  /**
+   * Shows the machines to an inspector: `true` on the socket beside the control socket, where `handoff inspect` listens,
+   * or an address. Primitives are told by HANDOFF_INSPECT. Default: that variable; else off.
+   */
+  readonly inspect?: InspectOption
 }
 
 /** A living primitive. */
