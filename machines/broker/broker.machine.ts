@@ -134,6 +134,8 @@ export const brokerMachine = setup({
     draining: {
       initial: 'emptying',
       on: {
+        // Accepted by the kernel's word before the drain, told after it.
+        'client.accepted': { guard: 'hasRoom', target: '.emptying', actions: ['countIn', startConnection(false)] },
         'broker.resumeRequested': 'serving',
         'broker.stopRequested': 'stopping',
       },

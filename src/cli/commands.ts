@@ -10,5 +10,6 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; load(
   supervise: { summary: 'run a program under a supervisor that can swap it', load: () => import('./supervise.js') },
   swap: { summary: 'replace the running program without a gap', load: () => import('./swap.js') },
   status: { summary: 'who serves, since when, how the last swap went', load: () => import('./status.js') },
+  broker: { summary: 'negotiate with clients and pass their connections on', load: () => import('./broker.js') },
   stop: { summary: 'stop the supervisor and its program, in order', load: () => import('./stop.js') },
 }
