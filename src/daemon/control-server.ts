@@ -7,7 +7,9 @@ import { ownHello } from '../channel/identity.js'
 import { MessageChannel } from '../channel/message-channel.js'
 import { isPeerAllowed } from '../channel/peer-policy.js'
 import { pollClock } from '../channel/poll-clock.js'
+import { watchedBy } from '../observe/inspect-tap.js'
 import type { Logger } from '../observe/log.js'
+import { machineObserver } from '../observe/machine-observer.js'
 import { type Acceptor, acceptOn } from '../os/acceptor.js'
 import { closeFd } from '../os/fds.js'
 import { type StagedUnixServer, stageUnixServer } from '../os/unix-socket.js'
@@ -122,7 +124,11 @@ export class ControlServer {
         sendHeartbeat: () => void channel.send({ type: 'Heartbeat', tsMs: BigInt(Date.now()) }),
       },
     })
-    const actor = createActor(machine, { input: { policy }, clock: pollClock as never })
+    const actor = createActor(machine, {
+      input: { policy },
+      clock: pollClock as never,
+      ...watchedBy(machineObserver('daemon')),
+    })
     actor.subscribe({
       complete: () => {
         this.#greeting.delete(channel)

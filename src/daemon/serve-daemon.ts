@@ -8,6 +8,7 @@ import { pollClock } from '../channel/poll-clock.js'
 import { stateText } from '../channel/state-text.js'
 import { daemonError } from '../errors/daemon.js'
 import { watchedBy } from '../observe/inspect-tap.js'
+import { machineObserver } from '../observe/machine-observer.js'
 import { checkSocketPath } from '../os/unix-socket.js'
 import { bindIncumbent, logSaid, toIncumbentEvent } from './bind-incumbent.js'
 import { bindSuccessor, toSuccessorEvent } from './bind-successor.js'
@@ -39,6 +40,7 @@ export async function serveDaemon<L extends string = string>(given: DaemonOption
     onMessage: (message) => {
       const event = toIncumbentEvent(message)
       if (event !== null) logSaid(core, event)
+      if (message.type === 'PrepareHandoff') core.moves.keepOnly(message.successorPid)
       incumbent?.send(event ?? { type: 'supervisor.violatedProtocol' })
     },
     onEnd: () => {
@@ -78,7 +80,7 @@ function startIncumbent(core: DaemonCore, start: 'cold' | 'live'): Actor<typeof 
   const actor = createActor(bindIncumbent(core), {
     input: { policy: core.policy, start, canResume: core.state.canResume },
     clock: pollClock as never,
-    ...watchedBy(core.tap?.as('incumbent')),
+    ...watchedBy(core.tap?.as('incumbent'), machineObserver('daemon')),
   })
   let served = false
   let unwatch = (): void => {}
@@ -87,6 +89,7 @@ function startIncumbent(core: DaemonCore, start: 'cold' | 'live'): Actor<typeof 
     if (serves === served) return
     served = serves
     core.control.serve(serves)
+    core.moves.serve(serves)
     unwatch()
     unwatch = serves
       ? watchPath(core.options.controlSocket, () => actor.send({ type: 'process.pathLost' }), core.log)
@@ -106,7 +109,7 @@ function startSuccessor(core: DaemonCore, channelFd: number, deadlineKnown: bool
   const actor = createActor(bindSuccessor(core, channel), {
     input: { policy: core.policy, deadlineKnown },
     clock: pollClock as never,
-    ...watchedBy(core.tap?.as('successor')),
+    ...watchedBy(core.tap?.as('successor'), machineObserver('daemon')),
   })
   const live = new Promise<void>((resolve) => {
     actor.subscribe({

@@ -8,7 +8,7 @@
  */
 import { readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import type { InspectionEvent } from 'xstate'
+import type { AnyActorRef, InspectionEvent } from 'xstate'
 import { machineOf, textOf } from './trace.js'
 
 export const PAUSE_ENV = 'HANDOFF_PAUSE'
@@ -27,11 +27,11 @@ export interface PausePoint {
 
 export function pauseObserver(dir: string): (event: InspectionEvent) => void {
   return (event) => {
-    if (event.type !== '@xstate.microstep') return
     const machine = machineOf(event)
-    if (machine === null) return
+    const entered = machine === null ? null : enteredState(event)
+    if (entered === null) return
     const point = armed(dir)
-    if (point === null || point.machine !== machine || point.state !== textOf(event.snapshot)) return
+    if (point === null || point.machine !== machine || point.state !== entered) return
     if (point.pid !== undefined && point.pid !== process.pid) return
     if (point.notPid === process.pid) return
     try {
@@ -41,6 +41,13 @@ export function pauseObserver(dir: string): (event: InspectionEvent) => void {
     }
     process.kill(process.pid, 'SIGSTOP')
   }
+}
+
+/** The first state of a machine is entered by its start and makes no microstep of its own. */
+function enteredState(event: InspectionEvent): string | null {
+  if (event.type === '@xstate.microstep') return textOf(event.snapshot)
+  const isStart = event.type === '@xstate.event' && event.event.type === 'xstate.init'
+  return isStart ? textOf((event.actorRef as AnyActorRef).getSnapshot()) : null
 }
 
 function armed(dir: string): PausePoint | null {

@@ -6,6 +6,7 @@ import { pollClock } from '../channel/poll-clock.js'
 import { stateText } from '../channel/state-text.js'
 import { supervisorError } from '../errors/supervisor.js'
 import { type InspectTap, inspectTap, watchedBy } from '../observe/inspect-tap.js'
+import { machineObserver } from '../observe/machine-observer.js'
 import { checkListenerNames } from '../os/listeners.js'
 import { checkSocketPath } from '../os/unix-socket.js'
 import { bindSupervisor } from './bind-supervisor.js'
@@ -40,10 +41,14 @@ class RunningSupervisor implements Supervisor {
     this.#actor = createActor(bindSupervisor(core), {
       input: { policy: core.policy },
       clock: pollClock as never,
-      ...watchedBy((event) => {
-        if (event.type !== '@xstate.snapshot' || (event.actorRef as AnyActorRef).id !== 'swap') return
-        core.enterPhase(swapPhase((event.snapshot as unknown as { value: StateValue }).value))
-      }, this.#tap?.as('supervisor')),
+      ...watchedBy(
+        (event) => {
+          if (event.type !== '@xstate.snapshot' || (event.actorRef as AnyActorRef).id !== 'swap') return
+          core.enterPhase(swapPhase((event.snapshot as unknown as { value: StateValue }).value))
+        },
+        this.#tap?.as('supervisor'),
+        machineObserver('supervisor'),
+      ),
     }) as unknown as Actor<typeof supervisorMachine>
     core.hear = {
       primitiveExited: (pid) => this.#send({ type: 'primitive.exited', pid }),
