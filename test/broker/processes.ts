@@ -72,20 +72,22 @@ export interface ClientsResult {
   readonly slowestMs: number
 }
 
-/** `policy` in the words of broker.toml. */
-export async function trio(mode: string, policy: Record<string, number> = {}): Promise<Trio> {
+/** Backend and clients; somebody else runs the broker. */
+export async function trioWithout(mode: string): Promise<Omit<Trio, 'broker' | 'startBroker'>> {
   const directory = privateDirectory()
   const paths = pathsIn(directory)
-  const toml = join(directory, 'broker.toml')
-  writeFileSync(toml, brokerToml(paths, policy))
-  const startBroker = async () => ready(fromSources('broker', toml))
   const startBackend = async (how: string) => ready(fromSources('backend', paths.pipe, paths.handoff, how))
-  const [broker, backend, clients] = await Promise.all([
-    startBroker(),
-    startBackend(mode),
-    ready(fromSources('clients', paths.broker)),
-  ])
-  return { paths, directory, broker, backend, clients, startBroker, startBackend }
+  const [backend, clients] = await Promise.all([startBackend(mode), ready(fromSources('clients', paths.broker))])
+  return { paths, directory, backend, clients, startBackend }
+}
+
+/** `policy` in the words of broker.toml. */
+export async function trio(mode: string, policy: Record<string, number> = {}): Promise<Trio> {
+  const rest = await trioWithout(mode)
+  const toml = join(rest.directory, 'broker.toml')
+  writeFileSync(toml, brokerToml(rest.paths, policy))
+  const startBroker = async () => ready(fromSources('broker', toml))
+  return { ...rest, broker: await startBroker(), startBroker }
 }
 
 export function brokerToml(paths: Paths, policy: Record<string, number> = {}): string {
