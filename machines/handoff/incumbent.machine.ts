@@ -3,7 +3,7 @@
  *
  * It may never: release the lock before its seal succeeded (INV-02), open state without the lock (INV-05), end a hook
  * by leaving its state — a hook's end decides, EOF and Abort only raise a flag —, resume twice (INV-11), or give up
- * while nobody else is proven to serve (INV-08). Whoever holds the lock serves.
+ * while nobody else is proven to serve (INV-08). Whoever holds the lock serves, and reads the live connections.
  */
 import { assign, setup } from 'xstate'
 import { unboundAction, unboundActor } from '../effects.js'
@@ -31,6 +31,8 @@ export interface IncumbentContext {
   readonly attended: boolean
   readonly failure: FailureCode | null
   readonly exitStatus: ExitStatus
+  /** Connections that were open when the drain ended. */
+  readonly openConnections: number
   /** Budgets that the supervisor named in PrepareHandoff, ms. */
   readonly drainBudgetMs: number
   readonly decisionBudgetMs: number
@@ -40,6 +42,8 @@ export type IncumbentEvents =
   | SupervisorToIncumbentEvent
   /** SIGTERM or SIGINT, or the daemon's own stop(). */
   | { readonly type: 'process.stopRequested' }
+  /** The control path no longer leads anywhere: somebody removed it. */
+  | { readonly type: 'process.pathLost' }
 
 export interface SealOutput {
   readonly revisions: Revisions
@@ -59,7 +63,13 @@ export const incumbentMachine = setup({
     openState: unboundActor<{ canResume: boolean }, { reason: OpenReason }>('openState'),
     /** Bind the control socket under a staging name (unless the path still leads here) and rename it onto the path. */
     publishControl: unboundActor<void>('publishControl'),
+    /** Copies of live connections to the successor that asked for them, while they are served here. Nobody asked: at once. */
+    copyConnections: unboundActor<void>('copyConnections'),
     drain: unboundActor<{ openConnections: number }, { budgetMs: number }>('drain'),
+    /** Tells the successor which connections rest and will be its own. Never fails the swap. */
+    parkConnections: unboundActor<void>('parkConnections'),
+    /** Sees those through that could not move; ends when none is left. */
+    finishConnections: unboundActor<void>('finishConnections'),
     seal: unboundActor<SealOutput>('seal'),
     resume: unboundActor<void>('resume'),
     closeState: unboundActor<void>('closeState'),
@@ -69,6 +79,9 @@ export const incumbentMachine = setup({
   actions: {
     sendToSupervisor: unboundAction<FromIncumbent>('sendToSupervisor'),
     closeSession: unboundAction('closeSession'),
+    /** Put the control path back while serving goes on; a failure is told, and changes nothing for clients. */
+    republishControl: unboundAction('republishControl'),
+    /** Accepts, and reads the connections that rest: given back after an abort, or taken over by a successor. */
     startAccepting: unboundAction('startAccepting'),
     stopAccepting: unboundAction('stopAccepting'),
     releaseLock: unboundAction('releaseLock'),
@@ -91,6 +104,7 @@ export const incumbentMachine = setup({
     ),
     cancelForResume: assign({ cancel: ({ context }) => (context.cancel === 'stop' ? 'stop' : 'resume') }),
     cancelForStop: assign({ cancel: 'stop' }),
+    noteOpenConnections: assign({ openConnections: (_, open: number) => open }),
     forgetSwap: assign({ cancel: 'no', failure: null }),
   },
   guards: {
@@ -108,6 +122,9 @@ export const incumbentMachine = setup({
     openBudgetMs: ({ context }) => context.policy.openBudgetMs,
     hookCancelGraceMs: ({ context }) => context.policy.hookCancelGraceMs,
     stopGraceMs: ({ context }) => context.policy.stopGraceMs,
+    copyMs: ({ context }) => context.policy.copyMs,
+    cutMs: ({ context }) => context.policy.cutMs,
+    lingerMs: ({ context }) => context.policy.lingerMs,
     // Both are the supervisor's numbers plus our slack: it acts first when it lives.
     drainOverdueMs: ({ context }) => context.drainBudgetMs + context.policy.deadlineSlackMs,
     decisionOverdueMs: ({ context }) => context.decisionBudgetMs + context.policy.deadlineSlackMs,
@@ -122,6 +139,7 @@ export const incumbentMachine = setup({
     attended: false,
     failure: null,
     exitStatus: EXIT.done,
+    openConnections: 0,
     drainBudgetMs: input.policy.drainGraceMs,
     decisionBudgetMs: input.policy.deadlineMs,
   }),
@@ -226,6 +244,8 @@ export const incumbentMachine = setup({
       initial: 'deciding',
       on: {
         'process.stopRequested': 'stopping',
+        // INV-06: a service that no supervisor can reach can never be replaced again.
+        'process.pathLost': { actions: 'republishControl' },
         'supervisor.attended': { target: '.attended', actions: 'noteAttended' },
       },
       states: {
@@ -233,7 +253,7 @@ export const incumbentMachine = setup({
         alone: {},
         attended: {
           on: {
-            'supervisor.requestedDrain': { target: '#incumbent.draining', actions: 'noteBudgets' },
+            'supervisor.requestedDrain': { target: '#incumbent.copying', actions: 'noteBudgets' },
             'supervisor.beat': {
               target: 'attended',
               reenter: true,
@@ -252,6 +272,25 @@ export const incumbentMachine = setup({
       },
     },
 
+    /** Still serving: what is copied now need not travel in the gap. Nothing has happened that would have to be undone. */
+    copying: {
+      tags: ['owner', 'accepting'],
+      entry: 'startHeartbeat',
+      exit: 'stopHeartbeat',
+      invoke: { id: 'copyConnections', src: 'copyConnections', onDone: 'draining', onError: 'draining' },
+      on: {
+        'process.stopRequested': 'stopping',
+        'supervisor.aborted': 'serving',
+        'supervisor.requestedResume': 'serving',
+        'supervisor.disconnected': { target: 'serving', actions: 'noteUnattended' },
+        'supervisor.requestedDrain': { target: 'serving', actions: ['closeSession', 'noteUnattended'] },
+        'supervisor.requestedSeal': { target: 'serving', actions: ['closeSession', 'noteUnattended'] },
+        'supervisor.committed': { target: 'serving', actions: ['closeSession', 'noteUnattended'] },
+        'supervisor.violatedProtocol': { target: 'serving', actions: ['closeSession', 'noteUnattended'] },
+      },
+      after: { copyMs: 'draining' },
+    },
+
     draining: {
       tags: ['owner'],
       entry: ['stopAccepting', 'startHeartbeat'],
@@ -264,15 +303,8 @@ export const incumbentMachine = setup({
           { guard: 'isStopping', target: 'closing' },
           { guard: 'isCancelled', target: 'resuming' },
           {
-            target: 'drained',
-            actions: {
-              type: 'sendToSupervisor',
-              params: ({ event }) => ({
-                kind: 'Drained',
-                openConnections: event.output.openConnections,
-                acceptClosed: true,
-              }),
-            },
+            target: 'parking',
+            actions: { type: 'noteOpenConnections', params: ({ event }) => event.output.openConnections },
           },
         ],
         // X5: an error here must bring service back before anybody is told.
@@ -336,8 +368,55 @@ export const incumbentMachine = setup({
       },
     },
 
+    /** The cut: nobody reads the resting connections from here on, until this process or the successor holds the lock and serves. */
+    parking: {
+      tags: ['owner'],
+      entry: 'startHeartbeat',
+      exit: 'stopHeartbeat',
+      invoke: {
+        id: 'parkConnections',
+        src: 'parkConnections',
+        onDone: [
+          { guard: 'isStopping', target: 'closing' },
+          { guard: 'isCancelled', target: 'resuming' },
+          { target: 'drained' },
+        ],
+        // Connections that cannot move are no reason to fail a swap.
+        onError: [
+          { guard: 'isStopping', target: 'closing' },
+          { guard: 'isCancelled', target: 'resuming' },
+          { target: 'drained' },
+        ],
+      },
+      on: {
+        'supervisor.disconnected': { actions: ['cancelForResume', 'noteUnattended'] },
+        'supervisor.aborted': { actions: 'cancelForResume' },
+        'supervisor.requestedResume': { actions: 'cancelForResume' },
+        'supervisor.requestedDrain': { actions: ['cancelForResume', 'closeSession', 'noteUnattended'] },
+        'supervisor.requestedSeal': { actions: ['cancelForResume', 'closeSession', 'noteUnattended'] },
+        'supervisor.committed': { actions: ['cancelForResume', 'closeSession', 'noteUnattended'] },
+        'supervisor.violatedProtocol': { actions: ['cancelForResume', 'closeSession', 'noteUnattended'] },
+        'process.stopRequested': { actions: 'cancelForStop' },
+      },
+      after: {
+        cutMs: [
+          { guard: 'isStopping', target: 'closing' },
+          { guard: 'isCancelled', target: 'resuming' },
+          { target: 'drained' },
+        ],
+      },
+    },
+
     drained: {
       tags: ['owner'],
+      entry: {
+        type: 'sendToSupervisor',
+        params: ({ context }) => ({
+          kind: 'Drained',
+          openConnections: context.openConnections,
+          acceptClosed: true,
+        }),
+      },
       on: {
         'supervisor.requestedSeal': 'sealing',
         'supervisor.aborted': 'resuming',
@@ -444,7 +523,7 @@ export const incumbentMachine = setup({
     sealed: {
       tags: ['lockFree'],
       on: {
-        'supervisor.committed': 'exiting',
+        'supervisor.committed': 'lingering',
         'supervisor.aborted': 'reclaiming',
         'supervisor.requestedResume': 'reclaiming',
         'supervisor.disconnected': { target: 'reclaiming', actions: 'noteUnattended' },
@@ -461,7 +540,7 @@ export const incumbentMachine = setup({
       tags: ['lockFree', 'parked'],
       initial: 'trying',
       on: {
-        'supervisor.committed': 'exiting',
+        'supervisor.committed': 'lingering',
         'supervisor.disconnected': { actions: 'noteUnattended' },
         'supervisor.requestedResume': {},
         'supervisor.aborted': {},
@@ -487,7 +566,7 @@ export const incumbentMachine = setup({
             id: 'probeControl',
             src: 'probeControl',
             onDone: [
-              { guard: ({ event }) => event.output.answeredBy === 'other', target: '#incumbent.exiting' },
+              { guard: ({ event }) => event.output.answeredBy === 'other', target: '#incumbent.lingering' },
               { target: 'waiting' },
             ],
             onError: 'waiting',
@@ -657,6 +736,14 @@ export const incumbentMachine = setup({
       },
       on: { 'process.stopRequested': 'exiting' },
       after: { hookCancelGraceMs: { target: 'exiting', actions: { type: 'noteExit', params: EXIT.hookTimeout } } },
+    },
+
+    /** Somebody else is proven to serve: only connections that could not move keep this process, and not for long. */
+    lingering: {
+      tags: ['lockFree'],
+      invoke: { id: 'finishConnections', src: 'finishConnections', onDone: 'exiting', onError: 'exiting' },
+      on: { 'supervisor.disconnected': { actions: 'noteUnattended' }, 'process.stopRequested': 'exiting' },
+      after: { lingerMs: 'exiting' },
     },
 
     exiting: {

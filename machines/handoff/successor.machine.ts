@@ -50,6 +50,8 @@ export const successorMachine = setup({
   },
   actors: {
     prepare: unboundActor<void>('prepare'),
+    /** Copies of the incumbent's live connections, staged unread; then listens for the cut. Never fails the swap. */
+    fetchConnections: unboundActor<void>('fetchConnections'),
     acquireLock: unboundActor<{ held: boolean }>('acquireLock'),
     openState: unboundActor<OpenReport, { reason: OpenReason }>('openState'),
     /** Adopt the listeners and bind the control socket under a staging name: all that can still fail. */
@@ -78,6 +80,7 @@ export const successorMachine = setup({
   delays: {
     prepareMs: ({ context }) =>
       context.deadlineKnown ? context.policy.successorBootMs : context.policy.prepareAloneMs,
+    copyMs: ({ context }) => (context.deadlineKnown ? context.policy.copyMs : context.policy.copyAloneMs),
     greetingMs: ({ context }) => context.policy.greetingMs,
     lockPollMs: ({ context }) => context.policy.lockPollMs,
     // T1: longer than the supervisor's deadline, so that a living supervisor decides first.
@@ -140,7 +143,7 @@ export const successorMachine = setup({
           invoke: {
             id: 'prepare',
             src: 'prepare',
-            onDone: 'greeting',
+            onDone: 'copying',
             onError: {
               target: '#successor.exiting',
               actions: [
@@ -158,6 +161,11 @@ export const successorMachine = setup({
               ],
             },
           },
+        },
+        /** Outside the gap, like all of `waiting`: at the cut only what changed since then has to travel. */
+        copying: {
+          invoke: { id: 'fetchConnections', src: 'fetchConnections', onDone: 'greeting', onError: 'greeting' },
+          after: { copyMs: 'greeting' },
         },
         greeting: {
           entry: { type: 'sendToSupervisor', params: { kind: 'Hello' } },

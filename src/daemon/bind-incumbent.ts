@@ -13,7 +13,7 @@ import type { DaemonCore } from './core.js'
 const LOOK_MS = 1_000
 
 export function bindIncumbent(core: DaemonCore) {
-  const { control, state, listeners, log, policy } = core
+  const { control, state, listeners, log, policy, moves } = core
 
   const send = (said: FromIncumbent): void => {
     const session = control.session
@@ -32,7 +32,14 @@ export function bindIncumbent(core: DaemonCore) {
         await refuseTakenPath(core)
         core.publish()
       }),
-      drain: fromPromise(({ input }) => core.noting('drain', state.drain(input.budgetMs))),
+      copyConnections: fromPromise(({ signal }) => moves.copy(signal)),
+      drain: fromPromise(({ input }) => {
+        // The cut belongs to the same budget, which the supervisor counts too.
+        const cutMs = moves.wanted ? Math.min(policy.cutMs, input.budgetMs / 4) : 0
+        return core.noting('drain', state.drain(input.budgetMs - cutMs, moves.wanted))
+      }),
+      parkConnections: fromPromise(({ signal }) => moves.cut(signal)),
+      finishConnections: fromPromise(({ signal }) => moves.finish(signal)),
       seal: fromPromise(() =>
         core.noting(
           'seal',
@@ -52,7 +59,7 @@ export function bindIncumbent(core: DaemonCore) {
       sendToSupervisor: (_, said) => send(said),
       closeSession: () => control.closeSession(),
       republishControl: () => core.republish(),
-      startAccepting: () => core.mustSucceed('start accepting', listeners.startAccepting()),
+      startAccepting: () => core.mustSucceed('start accepting', core.serveClients()),
       stopAccepting: () => core.mustSucceed('stop accepting', listeners.stopAccepting()),
       releaseLock: () => state.releaseLock(),
       cancelHook: () => state.cancelHook(),

@@ -16,6 +16,7 @@ export function bindSuccessor(core: DaemonCore, channel: MessageChannel) {
   return successorMachine.provide({
     actors: {
       prepare: fromPromise(({ signal }) => core.noting('prepare', state.prepare(signal))),
+      fetchConnections: fromPromise(({ signal }) => core.incoming.fetch(signal)),
       acquireLock: fromPromise(async () => state.acquireLock()),
       openState: fromPromise(({ input, signal }) => core.noting('open', state.open(input.reason, signal))),
       stageTakeover: fromPromise(async () => control.stage()),

@@ -4,8 +4,10 @@ import type { Policy } from '../../machines/handoff/policy.js'
 import { type InspectTap, inspectTap } from '../observe/inspect-tap.js'
 import { createLog, type Logger } from '../observe/log.js'
 import { ControlServer, type SessionHandlers } from './control-server.js'
+import { IncomingMove } from './incoming-move.js'
 import type { ListenerSet } from './listener-set.js'
 import type { DaemonOptions } from './options.js'
+import { OutgoingMoves } from './outgoing-moves.js'
 import { Rendezvous } from './rendezvous.js'
 import { DaemonState } from './state.js'
 
@@ -19,6 +21,10 @@ export class DaemonCore {
   readonly state: DaemonState
   readonly control: ControlServer
   readonly rendezvous: Rendezvous
+  /** Live connections to a successor, while this process is the incumbent. */
+  readonly moves: OutgoingMoves
+  /** Those of the incumbent, while this process is the successor. */
+  readonly incoming: IncomingMove
   readonly log: Logger
   /** Null unless somebody asked to look. */
   readonly tap: InspectTap | null
@@ -34,8 +40,11 @@ export class DaemonCore {
     this.listeners = listeners
     this.log = (options.log ?? createLog()).child({ controlSocket: options.controlSocket })
     this.tap = inspectTap({ ...options, buildId: options.buildId ?? '', inspect: options.inspect, log: this.log })
+    this.moves = new OutgoingMoves(listeners, policy, this.log)
+    this.incoming = new IncomingMove(options.controlSocket, listeners, this.log)
     this.state = new DaemonState(options, listeners, this.log)
-    this.rendezvous = new Rendezvous(options.controlSocket, () => listeners.all(), this.log)
+    const gifts = { listeners: () => listeners.all(), connections: this.moves.accept.bind(this.moves) }
+    this.rendezvous = new Rendezvous(options.controlSocket, gifts, this.log)
     this.control = new ControlServer({
       path: options.controlSocket,
       buildId: options.buildId ?? '',
@@ -84,6 +93,13 @@ export class DaemonCore {
     })
   }
 
+  /** Whoever serves reads: connections given back after an abort, or those that the incumbent has parked. */
+  async serveClients(): Promise<void> {
+    this.moves.takeBack()
+    this.incoming.goLive()
+    await this.listeners.startAccepting()
+  }
+
   /** Idle clients are closed, words on their way are flushed, then the process ends; the kernel frees the lock. */
   exit(status: ExitStatus): void {
     if (this.#exiting) return
@@ -91,7 +107,9 @@ export class DaemonCore {
     const session = this.control.session
     const leave = (): void => process.exit(status)
     setTimeout(leave, RELEASE_MS)
-    void Promise.allSettled([session?.flushed(), this.listeners.release()]).then(() => {
+    // What a successor reads now, and what this process never read, ends here without a word to the clients.
+    const released = this.moves.finished || !this.moves.served ? undefined : this.listeners.release()
+    void Promise.allSettled([session?.flushed(), released]).then(() => {
       // Only what is still ours is removed: a successor has renamed its own socket over the path.
       this.control.close()
       this.rendezvous.close()

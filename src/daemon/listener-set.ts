@@ -6,6 +6,8 @@ import type { InheritedListener } from '../os/inherited.js'
 import { bindListener, DEFAULT_BACKLOG, formatAddress, queueFacts } from '../os/listeners.js'
 import { type AttachedServer, attachServer, type ReleaseResult } from './attach/attach-server.js'
 import type { DrainResult } from './attach/drain.js'
+import type { OutgoingConnections } from './attach/outgoing.js'
+import { StagingAreas } from './attach/staging-area.js'
 import type { DaemonListener, HookLimits, ListenOptions } from './options.js'
 
 export class ListenerSet {
@@ -14,6 +16,7 @@ export class ListenerSet {
   #attached = new Map<string, AttachedServer[]>()
   /** Attached before the last reopen: the n-th new server takes the connections of the n-th old one over. */
   #previous = new Map<string, AttachedServer[]>()
+  #staged: StagingAreas | undefined
 
   constructor(inherited: readonly InheritedListener[], wanted: { readonly [name: string]: ListenOptions }) {
     for (const { name, fd, address } of inherited) {
@@ -67,8 +70,30 @@ export class ListenerSet {
     await Promise.all(this.servers.map((server) => server.stopAccepting()))
   }
 
+  /** Where the incumbent's connections wait until their server is attached. */
+  stage(): StagingAreas {
+    this.#staged ??= new StagingAreas((key) => this.#listeners.has(key.split('#')[0] as string))
+    for (const [key, server] of this.#keyed()) this.#staged.get(key)?.bind(server.incoming())
+    return this.#staged
+  }
+
+  /** What can go to a successor, by the keys that it stages it under. */
+  outgoing(): ReadonlyMap<string, OutgoingConnections> {
+    return new Map([...this.#keyed()].map(([key, server]) => [key, server.outgoing()]))
+  }
+
+  /** A successor stands ready: drains leave connections as they are, where they can move. */
+  keepConnections(keep: boolean): void {
+    for (const server of this.servers) server.keepsConnections = keep
+  }
+
   async drain(limits: HookLimits): Promise<readonly DrainResult[]> {
     return await Promise.all(this.servers.map((server) => server.drain(limits)))
+  }
+
+  /** Resolves when no connection is left, or at the signal. */
+  async ended(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.ended(signal)))
   }
 
   openConnections(): number {
@@ -89,14 +114,26 @@ export class ListenerSet {
     this.#listeners.clear()
   }
 
+  *#keyed(): Iterable<[string, AttachedServer]> {
+    for (const [name, servers] of this.#attached) {
+      for (const [index, server] of servers.entries()) yield [keyOf(name, index), server]
+    }
+  }
+
   #add(name: string, fd: number, backlog: number, address: string): void {
     const attach = (server: Server): AttachedServer => {
       const now = this.#attached.get(name) ?? []
       const replaces = this.#previous.get(name)?.[now.length]
       const handle = attachServer({ name, fd, backlog }, server, replaces === undefined ? {} : { replaces })
-      if (!now.includes(handle)) this.#attached.set(name, [...now, handle])
+      if (!now.includes(handle)) {
+        this.#attached.set(name, [...now, handle])
+        this.#staged?.get(keyOf(name, now.length))?.bind(handle.incoming())
+      }
       return handle
     }
     this.#listeners.set(name, { name, fd, backlog, address, attach })
   }
 }
+
+/** Both programs attach in their own code: the n-th server of a listener takes the n-th one's connections. */
+const keyOf = (name: string, index: number): string => (index === 0 ? name : `${name}#${index}`)

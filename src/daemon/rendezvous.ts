@@ -1,25 +1,36 @@
-/** `<control_socket>.fds`: gives copies of the listeners to a restarted supervisor (INV-07; wire spec, "Rendezvous socket"). */
+/**
+ * `<control_socket>.fds`: gives copies of the listeners to a restarted supervisor (INV-07), and live connections to a
+ * successor (wire spec, "Rendezvous socket").
+ */
 import { isPeerAllowed } from '../channel/peer-policy.js'
 import type { Logger } from '../observe/log.js'
 import { type Acceptor, acceptOn } from '../os/acceptor.js'
 import { FdSocket, MAX_FDS_PER_MESSAGE } from '../os/fd-socket.js'
-import { type StagedUnixServer, stageUnixServer } from '../os/unix-socket.js'
+import { peerCredentials, type StagedUnixServer, stageUnixServer } from '../os/unix-socket.js'
 import type { DaemonListener } from './options.js'
 
 /** One request a connection, and none of them slow, ms. */
 const REQUEST_MS = 10_000
 const MAX_REQUEST_BYTES = 4096
 
+export const rendezvousPath = (controlSocket: string): string => `${controlSocket}.fds`
+
+export interface RendezvousGifts {
+  listeners(): readonly DaemonListener[]
+  /** Takes the socket over; false when there is nothing to give now. */
+  connections(socket: FdSocket, pid: number | null, room: number): boolean
+}
+
 export class Rendezvous {
   readonly #path: string
   readonly #log: Logger
-  readonly #listeners: () => readonly DaemonListener[]
+  readonly #gifts: RendezvousGifts
   #staged: StagedUnixServer | null = null
   #acceptor: Acceptor | null = null
 
-  constructor(controlSocket: string, listeners: () => readonly DaemonListener[], log: Logger) {
-    this.#path = `${controlSocket}.fds`
-    this.#listeners = listeners
+  constructor(controlSocket: string, gifts: RendezvousGifts, log: Logger) {
+    this.#path = rendezvousPath(controlSocket)
+    this.#gifts = gifts
     this.#log = log
   }
 
@@ -47,14 +58,20 @@ export class Rendezvous {
 
   async #serve(socket: FdSocket): Promise<void> {
     const limits = { timeoutMs: REQUEST_MS }
+    let isOurs = true
     try {
-      const request = await socket.readLine(MAX_REQUEST_BYTES, { ...limits, maxFds: 0 })
-      if (request === null) return
-      const problem = problemOf(request.bytes)
-      if (problem !== null) return await socket.sendWithFds(line({ v: 1, error: problem }), [], limits)
-      const listeners = this.#listeners().slice(0, MAX_FDS_PER_MESSAGE)
+      const line = await socket.readLine(MAX_REQUEST_BYTES, { ...limits, maxFds: 0 })
+      if (line === null) return
+      const request = requestIn(line.bytes)
+      if ('problem' in request) return await socket.sendWithFds(encode({ v: 1, error: request.problem }), [], limits)
+      if (request.want === 'connections') {
+        isOurs = !this.#gifts.connections(socket, peerCredentials(socket.fd).pid, request.room)
+        if (isOurs) await socket.sendWithFds(encode({ v: 1, error: 'this process does not serve' }), [], limits)
+        return
+      }
+      const listeners = this.#gifts.listeners().slice(0, MAX_FDS_PER_MESSAGE)
       await socket.sendWithFds(
-        line({ v: 1, listeners: listeners.map(({ name }) => ({ name })) }),
+        encode({ v: 1, listeners: listeners.map(({ name }) => ({ name })) }),
         listeners.map(({ fd }) => fd),
         limits,
       )
@@ -62,20 +79,28 @@ export class Rendezvous {
     } catch (error) {
       this.#log.warn({ err: error }, 'a request on the rendezvous socket failed')
     } finally {
-      socket.close()
+      if (isOurs) socket.close()
     }
   }
 }
 
-const line = (value: unknown): Uint8Array => Buffer.from(`${JSON.stringify(value)}\n`)
+const encode = (value: unknown): Uint8Array => Buffer.from(`${JSON.stringify(value)}\n`)
 
-function problemOf(bytes: Uint8Array): string | null {
-  let request: { v?: unknown; want?: unknown }
+type Request = { readonly want: 'listeners' } | { readonly want: 'connections'; readonly room: number }
+
+function requestIn(bytes: Uint8Array): Request | { readonly problem: string } {
+  let request: { v?: unknown; want?: unknown; room?: unknown }
   try {
     request = JSON.parse(Buffer.from(bytes).toString('utf8'))
   } catch {
-    return 'the request is not a line of JSON'
+    return { problem: 'the request is not a line of JSON' }
   }
-  if (typeof request !== 'object' || request === null || request.v !== 1) return 'only version 1 is spoken here'
-  return request.want === 'listeners' ? null : `nothing is given for want=${JSON.stringify(request.want)}`
+  if (typeof request !== 'object' || request === null || request.v !== 1) {
+    return { problem: 'only version 1 is spoken here' }
+  }
+  const { want, room } = request
+  if (want === 'listeners') return { want }
+  if (want !== 'connections') return { problem: `nothing is given for want=${JSON.stringify(want)}` }
+  if (!Number.isSafeInteger(room) || (room as number) < 0) return { problem: 'room must be a number of descriptors' }
+  return { want, room: room as number }
 }

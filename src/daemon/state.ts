@@ -76,7 +76,9 @@ export class DaemonState {
     return this.#open?.resume !== undefined
   }
 
-  async drain(budgetMs: number): Promise<{ openConnections: number }> {
+  /** @param keepConnections a successor takes over what rests */
+  async drain(budgetMs: number, keepConnections: boolean): Promise<{ openConnections: number }> {
+    this.#listeners.keepConnections(keepConnections)
     const limits = { deadline: performance.now() + budgetMs, signal: this.#signal }
     await this.#listeners.stopAccepting()
     if (this.#open?.drain === undefined) await this.#listeners.drain(limits)

@@ -1,9 +1,10 @@
 /** The traps of a shared listening socket and of keep-alive connections, behind one handle per listener. */
 import type { Server } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { attachError } from '../../errors/attach.js'
 import { Acceptor, type ListenerSocket } from './acceptor.js'
 import { checkPrivateNode } from './check-private-node.js'
-import { ConnectionTable } from './connection-table.js'
+import { ConnectionTable, isHttpServer } from './connection-table.js'
 import { Drain, type DrainOptions, type DrainResult, FIRST_BYTE_GRACE_MS } from './drain.js'
 import { IncomingConnections } from './incoming.js'
 import { OutgoingConnections } from './outgoing.js'
@@ -71,6 +72,8 @@ export class AttachedServer {
   #drain: Drain | undefined
   #draining: Promise<DrainResult> | undefined
   #restoreTimeouts: (() => void)[] = []
+  /** @internal a successor stands ready to take connections over; the next drain leaves those as they are that can go. */
+  keepsConnections = false
 
   /** @internal use {@link attachServer} */
   constructor(listener: ListenerSocket, server: Server, { replaces, firstByteGraceMs }: AttachOptions) {
@@ -150,6 +153,11 @@ export class AttachedServer {
     return { idleClosed, withUnread }
   }
 
+  /** Resolves when no connection is left, or at the signal. */
+  async ended(signal: AbortSignal): Promise<void> {
+    await this.#table.empty(signal)
+  }
+
   /** For one exchange with one successor: the connections that can go to it. Close it afterwards. */
   outgoing(): OutgoingConnections {
     return new OutgoingConnections(this.#table)
@@ -177,11 +185,15 @@ export class AttachedServer {
     await this.stopAccepting()
     if (this.#drain === undefined) {
       this.#phase = 'draining'
-      this.#drain = this.#newDrain(options.keepConnections === true)
+      this.#drain = this.#newDrain(options.keepConnections ?? (this.keepsConnections && this.#canMove()))
       this.#restoreTimeouts = this.#servers.map(holdServerTimeouts)
     }
     await checkPrivateNode()
     return await this.#drain.wait(options)
+  }
+
+  #canMove(): boolean {
+    return isHttpServer(this.server) && !(this.server instanceof TlsServer)
   }
 
   #newDrain(keepConnections: boolean): Drain {

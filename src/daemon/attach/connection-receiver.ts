@@ -2,9 +2,9 @@
 import { readdirSync } from 'node:fs'
 import type { FdSocket, WaitOptions } from '../../os/fd-socket.js'
 import { closeFd, openFilesLimit } from '../../os/fds.js'
-import type { IncomingConnections } from './incoming.js'
 import { broken, type Fields, hear, idsIn, say, type ToIncumbent } from './move-messages.js'
 import type { Parked } from './outgoing.js'
+import type { ConnectionSink } from './staging-area.js'
 
 /** Descriptors kept back for the daemon's own files and its next clients. */
 const RESERVED_FDS = 256
@@ -15,14 +15,20 @@ export function roomForFds(): number {
   return Math.max(0, openFilesLimit().soft - open - RESERVED_FDS)
 }
 
+/** By listener, as the incumbent names them. */
+export interface ConnectionSinks {
+  get(listener: string): ConnectionSink | undefined
+  values(): Iterable<ConnectionSink>
+}
+
 export class ConnectionReceiver {
   readonly #channel: FdSocket
-  readonly #sinks: ReadonlyMap<string, IncomingConnections>
+  readonly #sinks: ConnectionSinks
   readonly #cuts = new Map<string, readonly Parked[]>()
   #room: number
 
   /** @param room what the request on the rendezvous socket said */
-  constructor(channel: FdSocket, sinks: ReadonlyMap<string, IncomingConnections>, room: number) {
+  constructor(channel: FdSocket, sinks: ConnectionSinks, room: number) {
     this.#channel = channel
     this.#sinks = sinks
     this.#room = room
@@ -41,7 +47,14 @@ export class ConnectionReceiver {
   /** The commit point: reads what the incumbent has parked. Without a cut nothing is ours. @returns how many */
   goLive(): number {
     let count = 0
-    for (const [listener, sink] of this.#sinks) count += sink.goLive(this.#cuts.get(listener) ?? [])
+    const known = new Set(this.#sinks.values())
+    for (const [listener, cut] of this.#cuts) {
+      const sink = this.#sinks.get(listener)
+      if (sink === undefined) continue
+      known.delete(sink)
+      count += sink.goLive(cut)
+    }
+    for (const sink of known) sink.abandon()
     return count
   }
 
@@ -99,7 +112,7 @@ export class ConnectionReceiver {
     this.#cuts.set(String(fields.listener), cut)
   }
 
-  #sinkOf(fields: Fields): IncomingConnections {
+  #sinkOf(fields: Fields): ConnectionSink {
     const sink = this.#sinks.get(String(fields.listener))
     if (sink === undefined) throw broken(`listener "${fields.listener}" is not attached here`)
     return sink

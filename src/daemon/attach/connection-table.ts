@@ -79,6 +79,21 @@ export class ConnectionTable {
     }
   }
 
+  /** Resolves when no connection is left, or at the signal. */
+  empty(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.#all.size > 0 && !signal.aborted) return
+        unobserve()
+        signal.removeEventListener('abort', look)
+        resolve()
+      }
+      const unobserve = this.observe({ onGone: look })
+      signal.addEventListener('abort', look)
+      look()
+    })
+  }
+
   /** Takes all hooks back; what is in the table stays countable. */
   unwatch(): void {
     for (const unhook of this.#unhook.splice(0)) unhook()

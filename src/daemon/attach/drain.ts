@@ -51,7 +51,7 @@ export interface DrainResult {
 export class Drain {
   readonly #table: ConnectionTable
   readonly #firstByteGraceMs: number
-  readonly #marks: ClosingMarks | null
+  #marks: ClosingMarks | null
   readonly #pending = new Set<Connection>()
   readonly #graceTimers = new Map<Connection, NodeJS.Timeout>()
   #busy = new Set<Connection>()
@@ -90,7 +90,11 @@ export class Drain {
   /** From now on idle connections are closed instead of parked: the successor serves. */
   closeIdle(): void {
     this.#closesIdle = true
-    for (const connection of this.#busy) this.#touch(connection)
+    this.#marks ??= createClosingMarks()
+    for (const connection of this.#busy) {
+      this.#marks.markNewest(connection.unanswered)
+      this.#touch(connection)
+    }
   }
 
   /** Everything is read again; answers keep their connections. */

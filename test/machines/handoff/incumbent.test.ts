@@ -17,8 +17,10 @@ const eof = { type: 'supervisor.disconnected' } as const
 const commit = { type: 'supervisor.committed' } as const
 const stop = { type: 'process.stopRequested' } as const
 
-const draining: Event[] = [attended, drain]
-const drained: Event[] = [...draining, done('drain', { openConnections: 0 })]
+const copying: Event[] = [attended, drain]
+const draining: Event[] = [...copying, done('copyConnections')]
+const parking: Event[] = [...draining, done('drain', { openConnections: 3 })]
+const drained: Event[] = [...parking, done('parkConnections')]
 const sealing: Event[] = [...drained, seal]
 const sealed: Event[] = [...sealing, done('seal', SEALED)]
 const servesAgain: Event[] = [done('resume'), done('publishControl')]
@@ -26,7 +28,14 @@ const reopens: Event[] = [done('openState', { canResume: true }), done('publishC
 
 /** The rows of the wire spec's "Rolling back" that concern the incumbent, and what this one does beyond them. */
 const scenarios: Record<string, Event[]> = {
-  committed: [...sealed, commit],
+  committed: [...sealed, commit, done('finishConnections')],
+  'supervisor-vanishes-while-copying': [...copying, eof],
+  'copying-overdue': [...copying, after('copyMs', 'incumbent.copying'), done('drain', { openConnections: 3 })],
+  'cut-overdue': [...parking, after('cutMs', 'incumbent.parking'), seal],
+  'cut-fails': [...parking, failed('parkConnections'), seal],
+  'supervisor-vanishes-at-the-cut': [...parking, eof, done('parkConnections'), ...servesAgain],
+  'some-connections-cannot-move': [...sealed, commit, eof, after('lingerMs', 'incumbent.lingering')],
+  'retired-while-connections-linger': [...sealed, commit, eof, stop],
   'drain-fails': [...draining, failed('drain'), ...servesAgain],
   'drain-cancelled-by-eof': [...draining, eof, done('drain', { openConnections: 2 }), ...servesAgain],
   'drain-ignores-its-signal': [
@@ -63,6 +72,7 @@ const scenarios: Record<string, Event[]> = {
     eof,
     done('acquireLock', { held: false }),
     done('probeControl', { answeredBy: 'other' }),
+    done('finishConnections'),
   ],
   'supervisor-hangs-while-sealed': [
     ...sealed,
@@ -103,7 +113,10 @@ describe('the incumbent', () => {
     let [snapshot, effects] = initialTransition(incumbentMachine, live)
     expect(effects.map(({ type }) => type)).toEqual(['startAccepting'])
     ;[snapshot] = transition(incumbentMachine, snapshot, attended)
-    ;[snapshot, effects] = transition(incumbentMachine, snapshot, drain)
+    ;[snapshot] = transition(incumbentMachine, snapshot, drain)
+    expect(snapshot.matches('copying')).toBe(true)
+    expect(snapshot.hasTag('accepting')).toBe(true)
+    ;[snapshot, effects] = transition(incumbentMachine, snapshot, done('copyConnections') as never)
     expect(snapshot.matches({ draining: 'running' })).toBe(true)
     expect(snapshot.hasTag('accepting')).toBe(false)
     expect(effects.map(({ type }) => type)).toContain('stopAccepting')

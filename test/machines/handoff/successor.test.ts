@@ -15,7 +15,8 @@ const aborted = { type: 'supervisor.aborted' } as const
 const eof = { type: 'supervisor.disconnected' } as const
 const commit = { type: 'supervisor.committed' } as const
 
-const waiting: Event[] = [done('prepare'), acknowledged]
+const greeting: Event[] = [done('prepare'), done('fetchConnections')]
+const waiting: Event[] = [...greeting, acknowledged]
 const taking: Event[] = [...waiting, began]
 const report = { healthy: true, revisions: ['5'], fingerprint: null }
 const opening: Event[] = [...taking, done('acquireLock', { held: true })]
@@ -38,7 +39,14 @@ const scenarios: Record<string, Event[]> = {
   'aborted-after-ready': [...ready, aborted],
   'aborted-while-going-live': [...ready, commit, aborted],
   'prepare-fails': [failed('prepare')],
-  'version-refused': [done('prepare'), { type: 'supervisor.acknowledged', versionOk: false }],
+  'incumbent-gives-no-connections': [done('prepare'), failed('fetchConnections'), acknowledged, aborted],
+  'incumbent-is-slow-to-give-connections': [
+    done('prepare'),
+    after('copyMs', 'successor.waiting.copying'),
+    acknowledged,
+    aborted,
+  ],
+  'version-refused': [...greeting, { type: 'supervisor.acknowledged', versionOk: false }],
   'begin-out-of-turn': [began],
   'open-fails': [...opening, failed('openState')],
   'staging-fails': [...opening, done('openState', report), failed('stageTakeover')],
@@ -63,6 +71,8 @@ describe('the successor', () => {
     let [snapshot, effects] = initialTransition(successorMachine, input)
     expect(effects.map(({ type }) => type).sort()).toEqual(['xstate.raise', 'xstate.raise', 'xstate.spawnChild'])
     ;[snapshot, effects] = transition(successorMachine, snapshot, done('prepare') as never)
+    expect(effects.filter(({ type }) => type === 'sendToSupervisor')).toEqual([])
+    ;[snapshot, effects] = transition(successorMachine, snapshot, done('fetchConnections') as never)
     expect(snapshot.matches({ waiting: 'greeting' })).toBe(true)
     expect(effects.filter(({ type }) => type === 'sendToSupervisor')).toHaveLength(1)
   })
@@ -84,6 +94,7 @@ describe('the successor', () => {
     for (const [name, events] of Object.entries(scenarios)) {
       const at = events.reduce((id, event) => stepper.send(id, event).snapshot, stepper.start(input).snapshot)
       const { output } = stepper.view(at)
+      if (output === undefined) continue
       expect([name, output?.status === EXIT.done]).toEqual([name, output?.live])
     }
   })

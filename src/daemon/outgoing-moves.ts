@@ -1,0 +1,165 @@
+/** The incumbent's part in moving live connections: copies while it serves, the cut, what lingers, and the way back. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Policy } from '../../machines/handoff/policy.js'
+import type { Logger } from '../observe/log.js'
+import type { FdSocket } from '../os/fd-socket.js'
+import { ConnectionSender } from './attach/connection-sender.js'
+import type { Cut, OutgoingConnections, Staying } from './attach/outgoing.js'
+import type { ListenerSet } from './listener-set.js'
+
+/** Successors that may be copying at the same time: one, and another that a dying supervisor left behind. */
+const MAX_MOVES = 2
+/** Connections let go of in one turn of the loop: about 2 ms, so that lingering requests go on. */
+const DETACH_BATCH = 200
+/** Lingering connections named in the log. */
+const MAX_NAMED = 32
+
+interface Move {
+  /** Null where the kernel does not tell. */
+  readonly pid: number | null
+  readonly socket: FdSocket
+  readonly sources: ReadonlyMap<string, OutgoingConnections>
+  readonly sender: ConnectionSender
+}
+
+export class OutgoingMoves {
+  readonly #listeners: ListenerSet
+  readonly #policy: Policy
+  readonly #log: Logger
+  #moves: Move[] = []
+  #cut: ReadonlyMap<string, Cut> | null = null
+  #serving = false
+  #finished = false
+  #served = false
+
+  constructor(listeners: ListenerSet, policy: Policy, log: Logger) {
+    this.#listeners = listeners
+    this.#policy = policy
+    this.#log = log
+  }
+
+  /** A successor stands ready to take connections over: a drain then leaves them as they are. */
+  get wanted(): boolean {
+    return this.#moves.some(({ sender }) => sender.failure === undefined)
+  }
+
+  /** The successor has taken over, and what could be done for the connections that stayed was done. */
+  get finished(): boolean {
+    return this.#finished
+  }
+
+  /** This process has read from clients. */
+  get served(): boolean {
+    return this.#served
+  }
+
+  serve(serving: boolean): void {
+    this.#serving = serving
+    this.#served ||= serving
+  }
+
+  /** Takes the socket over and begins to copy. False: this process does not serve, there is nothing to give. */
+  accept(socket: FdSocket, pid: number | null, room: number): boolean {
+    if (!this.#serving) return false
+    // The same successor asks again, or an older one never got its turn.
+    for (const old of this.#moves.slice(0, Math.max(0, this.#moves.length - MAX_MOVES + 1))) this.#end(old)
+    const sources = this.#listeners.outgoing()
+    const sender = new ConnectionSender(socket, sources, room, { timeoutMs: this.#policy.copyMs })
+    const move = { pid, socket, sources, sender }
+    this.#moves.push(move)
+    sender.copy().catch((error: unknown) => this.#giveUp(move, error))
+    return true
+  }
+
+  /** Who may have them: from here on only the successor of this swap. */
+  keepOnly(successorPid: number): void {
+    for (const move of [...this.#moves]) if (move.pid !== null && move.pid !== successorPid) this.#end(move)
+  }
+
+  /** What came since the first copy, while this process still serves. */
+  async copy(signal: AbortSignal): Promise<void> {
+    await this.#with(signal, (move) => move.sender.copy())
+  }
+
+  /** After the drain. Never rejects: what is not told stays here. */
+  async cut(signal: AbortSignal): Promise<void> {
+    await this.#with(signal, async (move) => {
+      this.#cut = await move.sender.cut()
+    })
+  }
+
+  /** The handoff was aborted: whatever was told, these connections are ours again. */
+  takeBack(): void {
+    for (const move of [...this.#moves]) this.#end(move)
+    this.#cut = null
+  }
+
+  /**
+   * The successor serves: sees those through that could not move. Ends when none is left; at once, without a look at the
+   * others, when all have moved: the exit closes our copies faster than we could.
+   */
+  async finish(signal: AbortSignal): Promise<void> {
+    this.#finished = true
+    const staying = [...(this.#cut?.values() ?? [])].flatMap((cut) => cut.staying)
+    const movedAll = this.#cut !== null && staying.length === 0 && this.#listeners.openConnections() === this.#moved()
+    if (this.#cut !== null) this.#tell(staying)
+    if (movedAll) return
+    // While we hold a copy, a connection that the successor closes would stay open for its client.
+    await this.#detach(signal)
+    await this.#listeners.release()
+    await this.#listeners.ended(signal)
+  }
+
+  #moved(): number {
+    return [...(this.#cut?.values() ?? [])].reduce((sum, { parked }) => sum + parked.length, 0)
+  }
+
+  async #detach(signal: AbortSignal): Promise<void> {
+    for (const { sources } of this.#moves) {
+      for (const [listener, source] of sources) {
+        const ids = this.#cut?.get(listener)?.parked.map(({ id }) => id) ?? []
+        for (let at = 0; at < ids.length && !signal.aborted; at += DETACH_BATCH) {
+          source.detach(ids.slice(at, at + DETACH_BATCH))
+          await nextTurn()
+        }
+      }
+    }
+  }
+
+  #tell(staying: readonly Staying[]): void {
+    const reasons: Record<string, number> = {}
+    for (const { reason } of staying) reasons[reason] = (reasons[reason] ?? 0) + 1
+    const peers = staying.slice(0, MAX_NAMED).map(({ peer, reason }) => ({ peer, reason }))
+    this.#log.info(
+      { event: 'handoff.moved', moved: this.#moved(), staying: reasons, peers },
+      `${this.#moved()} live connections moved, ${staying.length} linger here`,
+    )
+  }
+
+  async #with(signal: AbortSignal, act: (move: Move) => Promise<unknown>): Promise<void> {
+    const move = this.#moves.at(-1)
+    if (move === undefined) return
+    const abort = (): void => this.#giveUp(move, signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      await act(move)
+    } catch (error) {
+      this.#giveUp(move, error)
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  /** No reason to fail a swap: the connections end here, as they would have without a successor that asks. */
+  #giveUp(move: Move, error: unknown): void {
+    if (!this.#moves.includes(move)) return
+    this.#log.warn({ err: error, successorPid: move.pid }, 'live connections could not be moved; they stay here')
+    this.#end(move)
+  }
+
+  #end(move: Move): void {
+    this.#moves = this.#moves.filter((other) => other !== move)
+    move.sender.close()
+    move.socket.close()
+  }
+}
