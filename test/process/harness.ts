@@ -119,14 +119,14 @@ export class World implements AsyncDisposable {
   }
 
   /** Starts the first supervisor, or one more after the last has ended. */
-  async supervise(): Promise<Conductor> {
-    this.#conductor = this.newConductor()
+  async supervise(over: Partial<SupervisorOptions> = {}): Promise<Conductor> {
+    this.#conductor = this.newConductor(over)
     await this.#conductor.start()
     return this.#conductor
   }
 
-  newConductor(): Conductor {
-    const options = this.supervisorOptions()
+  newConductor(over: Partial<SupervisorOptions> = {}): Conductor {
+    const options = { ...this.supervisorOptions(), ...over }
     if (this.#given.supervisor === 'child') return new SupervisorProcess(options, this.dir, this.env)
     const file = pino.destination({ dest: join(this.dir, 'supervisor.log'), sync: true })
     return new HereSupervisor(createSupervisor({ ...options, log: pino({ level: 'debug' }, file) }))
@@ -192,7 +192,7 @@ export class World implements AsyncDisposable {
       ...(program && { program }),
       ...(daemonPolicy && { policy: daemonPolicy }),
     }
-    return this.supervisor.swap({ args: this.args({ ...defaults, ...build }) })
+    return this.supervisor.swap({ binary: process.execPath, args: this.args({ ...defaults, ...build }) })
   }
 
   status(): Promise<SupervisorStatus> {
@@ -221,6 +221,13 @@ export class World implements AsyncDisposable {
     const request = { method: 'PUT', path: `/kv/${key}`, body: Buffer.from(value) } as const
     const answer = await sendOnce(await this.target(), request)
     return (JSON.parse(answer.body.toString('utf8')) as { revision: number }).revision
+  }
+
+  /** A write that the reference's primitives understand, too. */
+  async post(): Promise<{ pid: number; revision: number }> {
+    const { host, port } = await this.target()
+    const response = await fetch(`http://${host}:${port}/`, { method: 'POST', headers: { connection: 'close' } })
+    return (await response.json()) as { pid: number; revision: number }
   }
 
   /** Who answers on the control path. */
