@@ -147,6 +147,7 @@ class Hub {
   readonly #producers = new Set<WebSocket>()
   readonly #watchers = new Set<WebSocket>()
   #dropped = 0
+  #closed = false
 
   constructor(options: RelayOptions) {
     this.#options = options
@@ -178,6 +179,7 @@ class Hub {
   }
 
   close(): void {
+    this.#closed = true
     for (const peer of [...this.#producers, ...this.#watchers]) peer.terminate()
     this.#server.close()
   }
@@ -198,7 +200,7 @@ class Hub {
     })
     peer.on('close', () => {
       this.#producers.delete(peer)
-      if (sessions.size === 0) return
+      if (sessions.size === 0 || this.#closed) return
       const gone = { type: '@handoff.gone', sessionIds: [...sessions], createdAt: String(Date.now()) }
       this.#spread({ text: JSON.stringify(gone), type: gone.type, sessionId: '' })
     })
