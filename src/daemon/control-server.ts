@@ -53,7 +53,7 @@ export class ControlServer {
 
   /** Bound under a name of its own: all that can fail, before anybody is told (X3). */
   stage(): void {
-    if (this.#staged !== null && this.#staged.leadsHere()) return
+    if (this.#staged?.leadsHere()) return
     const previous = this.#staged
     const staged = stageUnixServer(this.#options.path)
     this.#acceptor?.close()
@@ -101,7 +101,10 @@ export class ControlServer {
     const { policy, log } = this.#options
     if (!isPeerAllowed(fd, this.#options.allowedUids, log)) return
     // Silence would be waited for; an end at once says "not now", and whoever asks looks again.
-    if (!this.#serving) return closeFd(fd)
+    if (!this.#serving) {
+      closeFd(fd)
+      return
+    }
     let isSession = false
     const channel: MessageChannel = new MessageChannel(fd, {
       onMessage: (message) => {
