@@ -140,8 +140,9 @@ export class SwapRun {
           type: 'PrepareHandoff',
           handoffId,
           successorPid: said.successorPid,
-          deadlineMs: BigInt(this.#remainingMs()),
-          drainGraceMs: BigInt(policy.drainGraceMs),
+          // The verdict comes after verification and probation: until then the incumbent stays warm, and does not act alone.
+          deadlineMs: BigInt(this.#remainingMs() + policy.confirmMs + policy.probationMs),
+          drainGraceMs: BigInt(Math.min(policy.drainGraceMs, this.#remainingMs())),
         })
         return
       case 'SealRequest':
