@@ -1,0 +1,273 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { readFileIfExists } from '../../src/os/atomic-file.js'
+import { isAlive } from '../../src/os/processes.js'
+import { decodeJournal, encodeJournal } from '../../src/wire/journal.js'
+import { referencePeer } from '../fixtures/reference-peer.js'
+import { Clients, UNHARMED } from './clients.js'
+import { freePort, Rig, tryKill, until } from './rig.js'
+
+const rigs: Rig[] = []
+async function rig(...args: Parameters<typeof Rig.create>): Promise<Rig> {
+  const made = await Rig.create(...args)
+  rigs.push(made)
+  return made
+}
+afterEach(async () => {
+  await Promise.all(rigs.splice(0).map((made) => made.end()))
+})
+
+const HANDOFF_ID = '00112233-4455-4677-8899-aabbccddeeff'
+
+describe('gap-08: a supervisor that comes back beside the living program', () => {
+  test('killed -9 under load and started again: program and listener are adopted, no client notices (INV-07)', async () => {
+    const made = await rig()
+    await made.start()
+    const { pid } = await made.get()
+    const clients = new Clients(made.port)
+    await clients.answered()
+    for (let round = 0; round < 3; round++) {
+      await made.killSupervisor()
+      await clients.answered()
+      await made.start()
+      expect((await made.status()).incumbent).toMatchObject({ pid, buildId: 'v1' })
+      await clients.answered()
+    }
+    made.build('v2')
+    expect(await made.swap()).toMatchObject({ result: 'committed', previous: { pid } })
+    const tally = await clients.finish()
+    expect(tally).toMatchObject(UNHARMED)
+    expect(tally.writesAcknowledged).toBeGreaterThan(20)
+    expect(made.told()).toContain('taken back from the living primitive')
+  })
+
+  test('upgraded under load: the old one leaves, the next one adopts, no client notices', async () => {
+    const made = await rig()
+    await made.start()
+    const { pid } = await made.get()
+    const clients = new Clients(made.port)
+    await clients.answered()
+    const ended = once(made.supervisor as NonNullable<typeof made.supervisor>, 'exit')
+    await made.leave()
+    expect(await ended).toEqual([0, null])
+    await clients.answered()
+    await made.start()
+    expect((await made.status()).incumbent).toMatchObject({ pid })
+    expect(await clients.finish()).toMatchObject(UNHARMED)
+  })
+
+  test('the end of an adopted program, which is no child, is noticed, and it is started again', async () => {
+    const made = await rig()
+    await made.start()
+    const { pid } = await made.get()
+    await made.killSupervisor()
+    await made.start()
+    tryKill(pid, 'SIGKILL')
+    const incumbent = await until(async () => {
+      const { incumbent } = await made.status()
+      return incumbent && incumbent.pid !== pid ? incumbent : null
+    })
+    expect((await made.get()).pid).toBe(incumbent.pid)
+  })
+
+  test('a program of another implementation, without rendezvous socket, gives its listener by pidfd_getfd(2)', async () => {
+    const made = await rig()
+    mkdirSync(join(made.dir, 'data'))
+    const flags = `--data-dir '${made.dir}/data' --control-socket '${made.controlSocket}'`
+    writeFileSync(
+      join(made.dir, 'bin', 'kv'),
+      `#!/bin/sh\nexec '${process.execPath}' '${referencePeer.daemon}' ${flags}\n`,
+    )
+    await made.start()
+    const { pid } = (await made.status()).incumbent ?? { pid: 0 }
+    const clients = new Clients(made.port, { writers: 0, keepAlive: 0 })
+    await made.killSupervisor()
+    await made.start()
+    expect((await made.status()).incumbent).toMatchObject({ pid })
+    expect(made.told()).toContain('has no rendezvous socket')
+    expect(made.told()).toContain('taken back from the living primitive')
+    expect(await made.swap()).toMatchObject({ result: 'committed', previous: { pid } })
+    expect((await clients.finish()).refused).toBe(0)
+  })
+
+  test('a listener that the configuration has moved is bound anew, one that is new is bound: both with a warning', async () => {
+    const made = await rig()
+    await made.start()
+    const { pid } = await made.get()
+    await made.killSupervisor()
+    const old = made.port
+    const [moved, more] = [await freePort(), await freePort()]
+    made.port = moved
+    made.listeners = `[{ name = "http", addr = "127.0.0.1:${moved}" }, { name = "more", addr = "127.0.0.1:${more}" }]`
+    made.configure()
+    await made.start()
+    expect(made.told()).toContain(`listens on 127.0.0.1:${old}, the configuration says 127.0.0.1:${moved}`)
+    expect(made.told()).toContain('its clients wait for the next swap')
+    const { listeners, incumbent } = await made.status()
+    expect(listeners.map(({ address }) => address)).toEqual([`127.0.0.1:${moved}`, `127.0.0.1:${more}`])
+    expect(incumbent?.pid).toBe(pid)
+    // Nobody accepts on the new address yet, but nobody is refused either: the request waits for the swap.
+    const waiting = made.get()
+    await made.swap()
+    expect((await waiting).pid).not.toBe(pid)
+  })
+
+  test('a Unix listener is taken back by its path, and its path goes with the orderly stop', async () => {
+    const path = (dir: string) => join(dir, 'http.sock')
+    const made = await rig({ listeners: (dir) => `[{ name = "http", addr = "unix:${path(dir)}" }]` })
+    await made.start()
+    await made.killSupervisor()
+    await made.start()
+    expect((await made.status()).listeners[0]).toMatchObject({ address: `unix:${path(made.dir)}` })
+    expect(made.told()).toContain('taken back from the living primitive')
+    expect(existsSync(path(made.dir))).toBe(true)
+    await made.killSupervisor('SIGTERM')
+    expect(made.leftFiles()).toEqual([])
+    expect(made.living()).toEqual([])
+  })
+
+  test('killed while the program still opens its data: the next one waits for it and starts no rival', async () => {
+    const made = await rig()
+    made.build('v1', 'slow-open=1500')
+    await made.start({ wait: false })
+    await until(() => existsSync(made.journal) || null)
+    const [pid] = await until(() =>
+      made.living().length > 1 ? made.living().filter((p) => p !== made.supervisor?.pid) : null,
+    )
+    await made.killSupervisor()
+    expect(isAlive(pid as number)).toBe(true)
+    await made.start()
+    const status = await made.status()
+    expect(status.incumbent).toMatchObject({ pid })
+    expect(status.lastSwap).toBeNull()
+    expect(made.living().sort()).toEqual([pid, status.pid].sort())
+  })
+})
+
+describe('gap-18: a damaged journal', () => {
+  test('is set aside and said so; the living program is adopted all the same', async () => {
+    const made = await rig()
+    await made.start()
+    const { pid } = await made.get()
+    await made.killSupervisor()
+    writeFileSync(made.journal, 'no journal at all, but longer than one')
+    await made.start()
+    expect((await made.status()).incumbent).toMatchObject({ pid })
+    expect(made.leftFiles()).toContain('journal.corrupt-1')
+    expect(made.leftFiles()).not.toContain('journal')
+    expect(made.told()).toContain('the journal was damaged; it was set aside')
+    await made.killSupervisor()
+    await made.start() // not "every restart fails alike"
+    expect(readdirSync(made.dir).filter((name) => name.startsWith('journal'))).toEqual(['journal.corrupt-1'])
+  })
+})
+
+describe('gap-19: recovery recovers', () => {
+  test.each([
+    ['draining', 'slow-drain=60000', 'rolledBack', 'draining the incumbent'],
+    ['sealing', 'slow-seal=60000', 'rolledBack', 'sealing the incumbent'],
+  ])(
+    'killed while %s: the incumbent serves on, the successor is gone, and the outcome is told',
+    async (phase, fault, result, doing) => {
+      const made = await rig()
+      made.build('v1', fault.replace('60000', '500'))
+      await made.start()
+      const { pid } = await made.get()
+      made.build('v2')
+      await made.beginSwap()
+      await until(() => (phaseOnDisk(made) === phase ? true : null))
+      await made.killSupervisor()
+      await made.start()
+      const status = await made.status()
+      expect(status.incumbent).toMatchObject({ pid })
+      expect(status.lastSwap).toMatchObject({ result, code: 'ERR_HANDOFF_STATE_SUPERVISOR_DIED', incumbent: { pid } })
+      expect(status.lastSwap?.reason).toContain(doing)
+      await until(() => made.living().length === 2 || null)
+      await until(() => !existsSync(made.journal) || null)
+      made.build('v3')
+      expect(await made.swap()).toMatchObject({ result: 'committed' })
+      expect((await made.get()).buildId).toBe('v3')
+    },
+  )
+
+  test('killed while the successor opens: the successor goes on alone, and "committed" is told', async () => {
+    const made = await rig()
+    await made.start()
+    const { pid } = await made.get()
+    made.build('v2', 'slow-open=700')
+    await made.beginSwap()
+    await until(() => (made.told().includes('handoff.seal_complete') ? true : null))
+    await made.killSupervisor()
+    await made.start()
+    const status = await made.status()
+    expect(status.incumbent).toMatchObject({ buildId: 'v2' })
+    expect(status.lastSwap).toMatchObject({ result: 'committed', code: null, previous: { pid } })
+    await until(() => !isAlive(pid) || null)
+    expect((await made.get()).buildId).toBe('v2')
+  })
+
+  test('a rolled-back swap leaves no journal, and the looks at the incumbent leave no error in its log', async () => {
+    const made = await rig()
+    made.build('v1', 'seal-fails=1')
+    await made.start()
+    made.build('v2')
+    expect(await made.swap()).toMatchObject({ result: 'rolledBack', code: 'ERR_HANDOFF_SEAL_FAILED' })
+    await until(() => !existsSync(made.journal) || null)
+    const before = made.told().length
+    await made.killSupervisor()
+    await made.start()
+    expect((await made.status()).lastSwap).toBeNull()
+    expect(made.told().slice(before)).not.toMatch(/"level":(40|50|60)/)
+  })
+
+  test('a journaled pid that means another process by now is left alone', async () => {
+    const made = await rig({ toml: 'settle_secs = 0.3' })
+    const bystander = spawn('sleep', ['60'])
+    await once(bystander, 'spawn')
+    writeJournal(made, bystander.pid as number, null)
+    const old = new Date(Date.now() - 3_600_000)
+    utimesSync(made.journal, old, old)
+    await made.start()
+    expect(isAlive(bystander.pid as number)).toBe(true)
+    bystander.kill('SIGKILL')
+  })
+
+  test('a journaled process that neither serves nor ends is fenced, and a fresh program is started (X12)', async () => {
+    const made = await rig({ toml: 'settle_secs = 0.3' })
+    const silent = spawn('sleep', ['60'])
+    const exited = once(silent, 'exit')
+    await once(silent, 'spawn')
+    writeJournal(made, 1_999_999, silent.pid as number)
+    await made.start()
+    expect(await exited).toEqual([null, 'SIGKILL'])
+    expect((await made.status()).lastSwap).toMatchObject({ result: 'nobodyServes', previous: { pid: 1_999_999 } })
+    expect((await made.get()).buildId).toBe('v1')
+    expect(existsSync(made.journal)).toBe(false)
+  })
+
+  test('without a journal the kernel tells: who answers on the control path is adopted', async () => {
+    const made = await rig({ journal: false })
+    await made.start()
+    const { pid } = await made.get()
+    await made.killSupervisor()
+    await made.start()
+    expect((await made.status()).incumbent).toMatchObject({ pid })
+    expect(made.leftFiles().filter((name) => name.includes('journal'))).toEqual([])
+  })
+})
+
+function phaseOnDisk(made: Rig): string | null {
+  const bytes = readFileIfExists(made.journal)
+  return bytes && decodeJournal(bytes).phase
+}
+
+function writeJournal(made: Rig, incumbentPid: number, successorPid: number | null): void {
+  const startedAtUnixMs = BigInt(Date.now())
+  writeFileSync(
+    made.journal,
+    encodeJournal({ handoffId: HANDOFF_ID, phase: 'sealing', incumbentPid, successorPid, startedAtUnixMs }),
+  )
+}
