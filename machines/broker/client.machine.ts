@@ -10,6 +10,8 @@ import type { ClientFault, Route } from './outcomes.js'
 import type { BrokerPolicy } from './policy.js'
 
 export interface ClientInput {
+  /** Key of the attempt's handles in src/; constant in a world. */
+  readonly id: number
   readonly policy: BrokerPolicy
   /** An endpoint remembered from an earlier negotiation, for the version the client itself speaks. */
   readonly cached: boolean

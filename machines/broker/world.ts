@@ -571,7 +571,7 @@ export function createBrokerWorld(options: BrokerWorldOptions = {}): BrokerWorld
         reply: 'offer',
         overdue: false,
       }
-      const starting = (cached: boolean) => absorb(idle, steppers.client.start({ policy, cached }))
+      const starting = (cached: boolean) => absorb(idle, steppers.client.start({ id: 0, policy, cached }))
       return stalls.flatMap((stalled) => [
         { ...state, stalled, client: starting(false) },
         { ...state, stalled, client: starting(true) },

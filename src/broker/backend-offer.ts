@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import type { OfferEvents } from '../../machines/broker/backend.machine.js'
 import { type OfferFault, REJECTIONS, type Rejection } from '../../machines/broker/outcomes.js'
 import { type HandoffOffer, offerEnvelope, TOKEN_BYTES } from '../../machines/broker/protocol.js'
-import { isErrno, reasonOf } from '../os/errno.js'
+import { isErrno, reasonOf, uninterrupted } from '../os/errno.js'
 import { describeFd } from '../os/fds.js'
 import { native } from '../os/native.js'
 import { peerCredentials } from '../os/unix-socket.js'
@@ -66,9 +66,9 @@ export class BackendOffer {
       const room = Buffer.alloc(TOKEN_BYTES - this.#sideband.length)
       let received: ReturnType<typeof native.recvmsg>
       try {
-        received = native.recvmsg(this.#handoff.fd, room, MAX_FDS)
+        received = uninterrupted(() => native.recvmsg(this.#handoff.fd, room, MAX_FDS))
       } catch (error) {
-        if (isErrno(error, 'EAGAIN', 'EINTR')) return this.#handoff.whenReadable(go)
+        if (isErrno(error, 'EAGAIN')) return this.#handoff.whenReadable(go)
         this.detail = reasonOf(error)
         return this.#say({ type: 'broker.left' })
       }

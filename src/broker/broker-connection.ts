@@ -13,7 +13,7 @@ import {
   PayloadProtocol,
   TOKEN_BYTES,
 } from '../../machines/broker/protocol.js'
-import { isErrno } from '../os/errno.js'
+import { isErrno, uninterrupted } from '../os/errno.js'
 import { setNonBlocking } from '../os/fds.js'
 import { native } from '../os/native.js'
 import { envelopeBytes, offerBytes, openEnvelope, readyBytes } from '../wire/broker/envelope.js'
@@ -147,7 +147,8 @@ export class BrokerConnection {
     let fd = -1
     try {
       fd = native.socket(constants.AF_UNIX, constants.SOCK_STREAM)
-      native.connectUnix(fd, path)
+      const socket = fd
+      uninterrupted(() => native.connectUnix(socket, path))
     } catch (error) {
       if (fd >= 0) native.close(fd)
       if (isErrno(error, 'EAGAIN')) {
@@ -179,7 +180,7 @@ export class BrokerConnection {
         serviceName: promised.serviceName,
         correlationId: promised.correlationId,
       })
-      const sent = native.sendmsg(handoff.fd, promised.token, [client.fd])
+      const sent = uninterrupted(() => native.sendmsg(handoff.fd, promised.token, [client.fd]))
       if (sent === TOKEN_BYTES && handoff.write(offer) === offer.length) return this.send({ type: 'transfer.done' })
     } catch (error) {
       this.lastError = error

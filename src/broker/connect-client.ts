@@ -87,7 +87,10 @@ class ClientAttempt {
       options.cachedEndpoint !== undefined &&
       options.clientVersion !== undefined &&
       options.clientVersion === options.wantedVersion
-    this.#actor = createActor(bindClient(this), { input: { policy, cached }, clock: pollClock as never })
+    const id = ++attempts
+    running.set(id, this)
+    this.#actor = createActor(boundClient, { input: { id, policy, cached }, clock: pollClock as never })
+    this.#actor.subscribe({ complete: () => running.delete(id) })
   }
 
   start() {
@@ -274,30 +277,35 @@ class ClientAttempt {
   }
 }
 
+type Attempt = Pick<
+  ClientAttempt,
+  | 'dialCached'
+  | 'dialBroker'
+  | 'sendHello'
+  | 'awaitEvent'
+  | 'dropConnection'
+  | 'dialBackend'
+  | 'deliverConnection'
+  | 'deliverFault'
+>
+
 /** Binds the client machine: every name in it gets its effect here, and only here. */
-export function bindClient(
-  attempt: Pick<
-    ClientAttempt,
-    | 'dialCached'
-    | 'dialBroker'
-    | 'sendHello'
-    | 'awaitEvent'
-    | 'dropConnection'
-    | 'dialBackend'
-    | 'deliverConnection'
-    | 'deliverFault'
-  >,
-) {
+export function bindClient(find: (id: number) => Attempt) {
   return clientMachine.provide({
     actions: {
-      dialCached: () => attempt.dialCached(),
-      dialBroker: () => attempt.dialBroker(),
-      sendHello: () => attempt.sendHello(),
-      awaitEvent: () => attempt.awaitEvent(),
-      dropConnection: () => attempt.dropConnection(),
-      dialBackend: () => attempt.dialBackend(),
-      deliverConnection: (_, { route }) => attempt.deliverConnection(route),
-      deliverFault: (_, { fault }) => attempt.deliverFault(fault),
+      dialCached: ({ context }) => find(context.id).dialCached(),
+      dialBroker: ({ context }) => find(context.id).dialBroker(),
+      sendHello: ({ context }) => find(context.id).sendHello(),
+      awaitEvent: ({ context }) => find(context.id).awaitEvent(),
+      dropConnection: ({ context }) => find(context.id).dropConnection(),
+      dialBackend: ({ context }) => find(context.id).dialBackend(),
+      deliverConnection: ({ context }, { route }) => find(context.id).deliverConnection(route),
+      deliverFault: ({ context }, { fault }) => find(context.id).deliverFault(fault),
     },
   })
 }
+
+// Binding costs more than connecting: one bound machine serves all attempts.
+let attempts = 0
+const running = new Map<number, ClientAttempt>()
+const boundClient = bindClient((id) => running.get(id) as ClientAttempt)

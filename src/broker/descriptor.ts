@@ -5,7 +5,7 @@
  * read that was not asked for.
  */
 
-import { isErrno } from '../os/errno.js'
+import { isErrno, uninterrupted } from '../os/errno.js'
 import { native, type Poll } from '../os/native.js'
 import type { FrameDecoder } from '../wire/broker/framing.js'
 
@@ -67,9 +67,9 @@ export class Descriptor {
   /** Bytes read, 0 at the end of the stream, null when there are none now. @throws errno exceptions */
   #take(into: Uint8Array): number | null {
     try {
-      return native.recv(this.fd, into)
+      return uninterrupted(() => native.recv(this.fd, into))
     } catch (error) {
-      if (isErrno(error, 'EAGAIN', 'EINTR')) return null
+      if (isErrno(error, 'EAGAIN')) return null
       throw error
     }
   }
@@ -81,9 +81,9 @@ export class Descriptor {
   /** As read, and the bytes stay in the kernel. */
   peek(into: Uint8Array): number | null {
     try {
-      return native.peek(this.fd, into)
+      return uninterrupted(() => native.peek(this.fd, into))
     } catch (error) {
-      if (isErrno(error, 'EAGAIN', 'EINTR')) return null
+      if (isErrno(error, 'EAGAIN')) return null
       throw error
     }
   }
@@ -91,9 +91,9 @@ export class Descriptor {
   /** Bytes the kernel took, 0 when it has no room. @throws EPIPE and its like */
   write(bytes: Uint8Array): number {
     try {
-      return native.send(this.fd, bytes)
+      return uninterrupted(() => native.send(this.fd, bytes))
     } catch (error) {
-      if (isErrno(error, 'EAGAIN', 'EINTR', 'ENOBUFS')) return 0
+      if (isErrno(error, 'EAGAIN', 'ENOBUFS')) return 0
       throw error
     }
   }
@@ -118,7 +118,7 @@ export class Descriptor {
 
   /** Gone altogether; a half-closed peer is still there. */
   hungUp(): boolean {
-    return this.#closed || native.hungUp(this.fd)
+    return this.#closed || uninterrupted(() => native.hungUp(this.fd))
   }
 
   /** The end for every holder of this connection, in whatever process (INV-22). */

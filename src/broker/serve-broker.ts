@@ -217,6 +217,8 @@ class RunningBroker implements Broker, ConnectionHome {
       // A fault of our own in one connection stays in it (W1).
       error: (error) => {
         this.#observe({ kind: 'fault', where: 'connection', error })
+        // The backend may hold it already (INV-22).
+        connection.cutConnection()
         connection.closeHandles()
         this.#tokens.revoke(id)
         this.#leaveLane(connection, 'ioError')

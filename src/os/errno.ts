@@ -13,6 +13,17 @@ export function isErrno(error: unknown, ...codes: string[]): error is ErrnoExcep
   return 'errno' in error
 }
 
+/** Runs a call again for as long as a signal interrupts it. */
+export function uninterrupted<T>(call: () => T): T {
+  for (;;) {
+    try {
+      return call()
+    } catch (error) {
+      if (!isErrno(error, 'EINTR')) throw error
+    }
+  }
+}
+
 /** One line for a message; the exception itself travels as `cause`. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
