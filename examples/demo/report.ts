@@ -1,7 +1,9 @@
 /** The result of a run: as data for `--json`, as a table for people. */
 import { KIND_LABELS, type Step, type SwapKind } from './schedule.js'
 import { percentile } from './stall.js'
-import { MUST_BE_ZERO, type Tally } from './tally.js'
+import { MUST_BE_ZERO, MUST_MOVE, type Tally } from './tally.js'
+
+const JUDGED = [...MUST_BE_ZERO, ...MUST_MOVE]
 
 export interface StepResult extends Step {
   readonly result: 'committed' | 'rolledBack' | 'nobodyServes'
@@ -43,7 +45,7 @@ export function buildReport(
   const unexpected = steps.filter((step) => step.wrong !== null).length
   const kinds = Object.keys(KIND_LABELS) as SwapKind[]
   return {
-    ok: unexpected === 0 && clients.requests > 0 && MUST_BE_ZERO.every((counter) => clients[counter] === 0),
+    ok: unexpected === 0 && clients.requests > 0 && JUDGED.every((counter) => clients[counter] === 0),
     seconds,
     committed: steps.filter(({ result }) => result === 'committed').length,
     rolledBack: steps.filter(({ result }) => result === 'rolledBack').length,
@@ -91,7 +93,7 @@ export function formatStep(step: StepResult, position: string, paint: Paint): st
 
 export function formatReport(report: DemoReport, paint: Paint): string {
   const { clients } = report
-  const mustBeZero = new Set<string>(MUST_BE_ZERO)
+  const mustBeZero = new Set<string>(JUDGED)
   const count = (label: string, counter: keyof Omit<Tally, 'reasons'>, note = '') => {
     const number = String(clients[counter]).padStart(COUNT_WIDTH)
     const judged = mustBeZero.has(counter) ? paint(number, clients[counter] === 0 ? 'good' : 'bad') : number

@@ -10,6 +10,13 @@ export type Role =
     }
   | { readonly role: 'incumbent'; readonly listeners: HandoffEnv['listeners'] }
 
+/** Removes HANDOFF_LINGER_MS: how long the supervisor lets a replaced incumbent finish its connections, ms; null without. */
+export function takeLingerMs(env: { [name: string]: string | undefined } = process.env): number | null {
+  const text = env.HANDOFF_LINGER_MS
+  delete env.HANDOFF_LINGER_MS
+  return text !== undefined && /^\d{1,8}$/.test(text) ? Number(text) : null
+}
+
 /**
  * Reads and removes the handoff variables; a second call finds none and answers `incumbent`.
  * @throws ERR_HANDOFF_INHERITED, ERR_HANDOFF_INHERITED_FD

@@ -15,7 +15,7 @@ import { bindSuccessor, toSuccessorEvent } from './bind-successor.js'
 import { DaemonCore } from './core.js'
 import { ListenerSet } from './listener-set.js'
 import type { Daemon, DaemonOptions } from './options.js'
-import { detectRole } from './role.js'
+import { detectRole, takeLingerMs } from './role.js'
 import { watchPath } from './watch-path.js'
 
 /**
@@ -132,7 +132,9 @@ function validPolicy(options: DaemonOptions, deadlineMs: number | null): Policy 
   if (typeof options.open !== 'function') {
     throw daemonError('ERR_HANDOFF_USAGE_DAEMON_OPTION', ['open', 'is missing', 'give a function that opens the data'])
   }
+  const lingerMs = takeLingerMs()
   const { policy, problems } = checkPolicy({
+    ...(lingerMs === null ? {} : { lingerMs }),
     ...options.policy,
     ...(deadlineMs === null ? {} : { successorDeadlineMs: Math.max(100, deadlineMs) }),
   })

@@ -115,9 +115,7 @@ export class SupervisorCore {
       journal: this.journal,
       log: this.log,
       spawn: (channelFd) =>
-        this.processes.spawn(
-          launchOptions(this.options, build, this.listeners.all, { channelFd, deadlineMs: this.policy.deadlineMs }),
-        ),
+        this.processes.spawn(launchOptions(this.options, build, this.listeners.all, this.policy, channelFd)),
       send: (event) => this.hear.swap(event),
     })
   }
@@ -155,7 +153,9 @@ export class SupervisorCore {
 
   async startPrimitive(which: 'current' | 'requested'): Promise<{ pid: number }> {
     const build = which === 'requested' && this.#pending !== null ? this.#pending.build : this.#build
-    const { pid } = await this.processes.spawn(launchOptions(this.options, build, this.listeners.all, null))
+    const { pid } = await this.processes.spawn(
+      launchOptions(this.options, build, this.listeners.all, this.policy, null),
+    )
     // A supervisor that dies before this program answers must find it: it would start a rival else (INV-10).
     const startedAtUnixMs = BigInt(Date.now())
     const record = { handoffId: randomUUID(), phase: 'negotiating', incumbentPid: 0, successorPid: pid } as const

@@ -1,4 +1,6 @@
 /** How a primitive is started: which program, with which environment, and which descriptor in which place. */
+
+import type { Policy } from '../../machines/handoff/policy.js'
 import { INSPECT_ENV, toEnvironment } from '../observe/inspect-target.js'
 import type { BoundListener } from '../os/listeners.js'
 import type { SpawnOptions } from '../os/processes.js'
@@ -12,12 +14,16 @@ export interface Build {
   readonly env: readonly (readonly [name: string, value: string])[]
 }
 
-/** The descriptors of the wire spec: listeners from 3 on, in the order of their names, then the channel. */
+/**
+ * The descriptors of the wire spec: listeners from 3 on, in the order of their names, then the channel.
+ * @param channelFd of a successor; null for a cold start
+ */
 export function launchOptions(
   options: SupervisorOptions,
   build: Build,
   listeners: readonly BoundListener[],
-  successor: { readonly channelFd: number; readonly deadlineMs: number } | null,
+  policy: Policy,
+  channelFd: number | null,
 ): SpawnOptions {
   const env: NodeJS.ProcessEnv = { ...process.env, ...Object.fromEntries(build.env) }
   // What was meant for us is not meant for them; a stale LISTEN_PID would void the block.
@@ -26,10 +32,12 @@ export function launchOptions(
   if (inspect !== null) env[INSPECT_ENV] ??= inspect
   env.LISTEN_FDS = String(listeners.length)
   env.LISTEN_FDNAMES = listeners.map(({ name }) => name).join(':')
-  if (successor !== null) {
+  // The program may finish its last connections for as long as it is not told to go.
+  env.HANDOFF_LINGER_MS = String(policy.retireGraceMs)
+  if (channelFd !== null) {
     env.HANDOFF_ROLE = 'successor'
     env.HANDOFF_SOCK_FD = String(3 + listeners.length)
-    env.HANDOFF_DEADLINE_MS = String(successor.deadlineMs)
+    env.HANDOFF_DEADLINE_MS = String(policy.deadlineMs)
   }
   return {
     // Links are followed now, at each start: `releases/current` may point elsewhere since the last one.
@@ -37,7 +45,7 @@ export function launchOptions(
     args: build.args,
     env,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    fds: [...listeners.map(({ fd }) => fd), ...(successor === null ? [] : [successor.channelFd])],
+    fds: [...listeners.map(({ fd }) => fd), ...(channelFd === null ? [] : [channelFd])],
     // A Ctrl-C on the terminal is ours to pass on, in order.
     detached: true,
   }
