@@ -1,15 +1,52 @@
 /** Files that are either the old or the new one, also after a power cut: written aside, renamed, and the directory synced. */
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { osError } from '../errors/os.js'
 import { isErrno, reasonOf } from './errno.js'
+import { isAlive } from './processes.js'
 
 let temporaries = 0
 
 function temporaryFor(path: string): string {
   temporaries += 1
   return join(dirname(path), `.${basename(path)}.${process.pid}-${temporaries}.tmp`)
+}
+
+/** Removes what a process that was killed while it replaced this file has left beside it. */
+export function sweepTemporaries(path: string): void {
+  const prefix = `.${basename(path)}.`
+  for (const name of namesIn(dirname(path))) {
+    const pid = name.startsWith(prefix) ? /^(\d+)-\d+\.tmp$/.exec(name.slice(prefix.length))?.[1] : undefined
+    if (pid === undefined || Number(pid) === process.pid || isAlive(Number(pid))) continue
+    removeIfPossible(join(dirname(path), name))
+  }
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir)
+  } catch {
+    return [] // whoever reads or writes the file itself tells it better
+  }
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (!isErrno(error)) throw error
+  }
 }
 
 /** @throws ERR_HANDOFF_FILE; the old content is then untouched */

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import type { Journal } from '../../machines/handoff/protocol.js'
 import type { Logger } from '../observe/log.js'
-import { readFileIfExists, removeFileDurably, replaceFile, setAside } from '../os/atomic-file.js'
+import { readFileIfExists, removeFileDurably, replaceFile, setAside, sweepTemporaries } from '../os/atomic-file.js'
 import { decodeJournal, encodeJournal } from '../wire/journal.js'
 
 export interface LeftJournal extends Journal {
@@ -50,6 +50,7 @@ export class JournalFile {
   read(): LeftJournal | null {
     const path = this.#path
     if (path === null) return null
+    sweepTemporaries(path)
     const bytes = readFileIfExists(path)
     if (bytes === null) return null
     try {

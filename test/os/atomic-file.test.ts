@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
   readFileIfExists,
@@ -7,6 +8,7 @@ import {
   replaceFile,
   replaceFileSync,
   setAside,
+  sweepTemporaries,
 } from '../../src/os/atomic-file.js'
 import { checkLeaks, codeOf, useTempDir } from './support.js'
 
@@ -91,4 +93,15 @@ test('corrupt files are set aside under the first free number, never over an ear
   expect(existsSync(path)).toBe(false)
   expect([1, 2, 3].map((n) => readFileSync(`${path}.corrupt-${n}`, 'utf8'))).toEqual(['first', 'second', 'third'])
   expect(codeOf(() => setAside(path))).toBe('ERR_HANDOFF_FILE')
+})
+
+test('what a killed process left while it replaced the file is swept; of living ones and other files nothing', () => {
+  const path = join(dir.path, 'journal')
+  const dead = join(dir.path, '.journal.4194303-1.tmp')
+  const living = join(dir.path, `.journal.${process.ppid}-1.tmp`)
+  const other = join(dir.path, '.other.4194303-1.tmp')
+  for (const file of [dead, living, other]) writeFileSync(file, '')
+  sweepTemporaries(path)
+  expect(readdirSync(dir.path).sort()).toEqual([living, other].map((file) => basename(file)).sort())
+  sweepTemporaries(join(dir.path, 'missing', 'journal'))
 })

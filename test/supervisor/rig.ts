@@ -49,6 +49,8 @@ export class Rig {
   port = 0
   /** `listeners` of the config file, where it is not the usual one. */
   listeners: string | null = null
+  /** Added to the environment of every supervisor started from now on. */
+  env: Readonly<Record<string, string>> = {}
 
   private constructor(options: RigOptions) {
     this.#options = options
@@ -98,7 +100,7 @@ export class Rig {
   /** Spawns the supervisor, and waits until it serves unless told otherwise. */
   async start(options: { wait?: boolean; env?: Readonly<Record<string, string>>; fds?: readonly number[] } = {}) {
     const out = openSync(this.story, 'a')
-    const env = { ...process.env, HANDOFF_LOG_LEVEL: 'info', ...this.#options.env, ...options.env }
+    const env = { ...process.env, HANDOFF_LOG_LEVEL: 'info', ...this.#options.env, ...this.env, ...options.env }
     this.supervisor = spawn(process.execPath, [built('src/cli/handoff-supervisor.js'), '--config', this.config], {
       stdio: ['ignore', out, out, ...(options.fds ?? [])],
       env,

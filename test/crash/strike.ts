@@ -1,0 +1,149 @@
+/** One cell of the matrix: a run that is struck at one point, and everything that must hold afterwards. */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ARMED, type PausePoint } from '../../src/observe/pause.js'
+import type { SwapOutcome } from '../../src/supervisor/types.js'
+import { Clients } from '../supervisor/clients.js'
+import { Rig, tryKill, until, zombiesOf } from '../supervisor/rig.js'
+import { LIMITS, type Point } from './points.js'
+import { SCENARIOS } from './scenarios.js'
+
+export type Fault = 'SIGKILL' | 'SIGSTOP'
+
+/** How long a stopped process sleeps, ms: past the deadline, the liveness limit and every grace of {@link LIMITS}. */
+export const STOPPED_MS = 4_500
+/** Longest a run may take to come back, ms: the sum of the limits it may have to wait for, and a slow machine. */
+const CONVERGE_MS = 40_000
+
+export interface Cell {
+  readonly point: Point
+  readonly fault: Fault
+  /** What became of it, in a few words; null when the run never came to the point. */
+  readonly outcome: string | null
+  /** What did not hold. Empty is what everybody wants. */
+  readonly wrong: readonly string[]
+}
+
+export async function strike(point: Point, fault: Fault): Promise<Cell> {
+  const rig = await Rig.create({ toml: LIMITS })
+  let clients: Clients | null = null
+  try {
+    const scenario = SCENARIOS.find(({ name }) => name === point.scenario)
+    if (scenario === undefined) throw new Error(`no scenario ${point.scenario}`)
+    const pauses = join(rig.dir, 'pauses')
+    mkdirSync(pauses)
+    rig.env = { HANDOFF_PAUSE: pauses }
+    await scenario.prepare(rig)
+    const before = rig.living().length > 0 ? await rig.get().catch(() => null) : null
+    if (scenario.underLoad) {
+      clients = new Clients(rig.port, { fresh: 2, keepAlive: 1, writers: 1 })
+      await clients.answered(5)
+    }
+    arm(pauses, point, before?.pid)
+    await scenario.act(rig)
+    const pid = await paused(rig, pauses, scenario.finished(rig))
+    if (pid === null) return { point, fault, outcome: null, wrong: [] }
+    tryKill(pid, fault === 'SIGKILL' ? 'SIGKILL' : 'SIGSTOP')
+    if (fault === 'SIGSTOP') {
+      await new Promise((resolve) => setTimeout(resolve, STOPPED_MS))
+      tryKill(pid, 'SIGCONT')
+    }
+    const wrong: string[] = []
+    const outcome = await converge(rig, before?.pid, wrong)
+    await check(rig, scenario.underLoad ? clients : null, wrong)
+    return { point, fault, outcome, wrong }
+  } catch (error) {
+    return { point, fault, outcome: 'broken', wrong: [`${error instanceof Error ? error.message : error}`] }
+  } finally {
+    await clients?.finish().catch(() => {})
+    await rig.end()
+  }
+}
+
+function arm(dir: string, { role, machine, state }: Point, incumbentPid: number | undefined): void {
+  const who =
+    incumbentPid === undefined || role === 'S' ? {} : role === 'O' ? { pid: incumbentPid } : { notPid: incumbentPid }
+  const armed: PausePoint = { machine, state, ...who }
+  writeFileSync(join(dir, ARMED), JSON.stringify(armed))
+}
+
+/** The pid that stopped at the point, or null when the run was over without coming there. */
+async function paused(rig: Rig, dir: string, finished: Promise<void>): Promise<number | null> {
+  let over = false
+  finished.then(
+    () => {
+      over = true
+    },
+    () => {},
+  )
+  return await within(
+    CONVERGE_MS,
+    () => `nothing came to the point and the run did not end:\n${rig.told().slice(-3_000)}`,
+    () => {
+      const claimed = readdirSync(dir).find((name) => name.startsWith('paused-'))
+      if (claimed !== undefined) return { pid: Number(claimed.slice('paused-'.length)) }
+      return over ? { pid: null } : null
+    },
+  ).then(({ pid }) => pid)
+}
+
+/** Starts a supervisor where none lives, as an init system does, and waits for rest. */
+async function converge(rig: Rig, before: number | undefined, wrong: string[]): Promise<string> {
+  const story = () => `\n${rig.told().slice(-4_000)}`
+  let restarted = 0
+  const status = await within(
+    CONVERGE_MS,
+    () => `nobody serves again${story()}`,
+    async () => {
+      if (rig.supervisor === null || rig.supervisor.exitCode !== null || rig.supervisor.signalCode !== null) {
+        restarted += 1
+        if (restarted > 5) throw new Error(`the supervisor does not stay${story()}`)
+        await rig.start({ wait: false })
+      }
+      const now = await rig.status().catch(() => null)
+      return now?.incumbent && now.swap === null && now.state.startsWith('serving') ? now : null
+    },
+  )
+  const serving = status.incumbent?.pid as number
+  const expected = [status.pid, serving].sort().join()
+  await within(
+    CONVERGE_MS,
+    () => `these live, not supervisor ${status.pid} and program ${serving} alone: ${rig.living()}${story()}`,
+    () => rig.living().sort().join() === expected || null,
+  ).catch((error: Error) => wrong.push(error.message))
+  const { pid } = await rig.get()
+  if (pid !== serving) wrong.push(`the status says ${serving}, the clients are served by ${pid}`)
+  const who = pid === before ? 'the old one serves' : 'a new one serves'
+  return [restarted > 0 ? 'S again' : null, told(status.lastSwap), who].filter(Boolean).join(', ')
+}
+
+const told = (outcome: SwapOutcome | null): string | null => outcome && outcome.result
+
+async function check(rig: Rig, clients: Clients | null, wrong: string[]): Promise<void> {
+  rig.build('next')
+  const swap = await rig.swap()
+  if (swap.result !== 'committed') wrong.push(`the next swap: ${swap.result}, ${swap.reason}`)
+  if ((await rig.get()).buildId !== 'next') wrong.push('the next swap committed, and another build serves')
+  if (clients !== null) {
+    const tally = await clients.finish()
+    for (const count of ['refused', 'writesLost', 'writesDuplicated', 'revisionsDisordered'] as const) {
+      if (tally[count] !== 0) wrong.push(`${count}: ${tally[count]} (${JSON.stringify(tally.reasons)})`)
+    }
+  }
+  const { supervisor } = rig
+  const zombies = zombiesOf(supervisor?.pid ?? 0)
+  if (zombies.length > 0) wrong.push(`zombies: ${zombies}`)
+  await rig.killSupervisor('SIGTERM')
+  if (supervisor?.exitCode !== 0) wrong.push(`the orderly stop ended with ${supervisor?.exitCode}`)
+  if (rig.living().length > 0) wrong.push(`left running: ${rig.living()}`)
+  if (rig.leftFiles().length > 0) wrong.push(`left files: ${rig.leftFiles()}`)
+}
+
+async function within<T>(ms: number, failure: () => string, look: () => Promise<T | null> | T | null): Promise<T> {
+  const deadline = performance.now() + ms
+  return await until(async () => {
+    const found = await look()
+    if (found === null && performance.now() > deadline) throw new Error(failure())
+    return found
+  })
+}
