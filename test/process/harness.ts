@@ -64,6 +64,8 @@ export interface WorldOptions extends Omit<Build, 'policy'> {
   /** Default `here`: in the test's own process. */
   readonly supervisor?: 'here' | 'child'
   readonly supervise?: Partial<SupervisorOptions>
+  /** Made in a hook, for several tests. */
+  readonly shared?: boolean
 }
 
 export interface Root {
@@ -98,7 +100,7 @@ export class World implements AsyncDisposable {
   private constructor(options: WorldOptions) {
     this.#given = options
     mkdirSync(this.dataDir)
-    onTestFailed(() => console.error(this.#logs))
+    if (!options.shared) onTestFailed(() => console.error(this.#logs))
   }
 
   /** A directory and nothing in it yet. */
@@ -144,7 +146,7 @@ export class World implements AsyncDisposable {
 
   /** Without the log, so that they can travel. */
   supervisorOptions(): Omit<SupervisorOptions, 'log'> {
-    const { policy, supervise, daemonPolicy, ...build } = this.#given
+    const { policy, supervise, daemonPolicy, shared: _shared, ...build } = this.#given
     return {
       controlSocket: this.controlSocket,
       binary: process.execPath,
