@@ -93,7 +93,7 @@ export class BackendOffer {
           : { type: 'connection.malformed', fault: 'notAStreamSocket' },
       )
     }
-    go()
+    this.#handoff.onceReadable(go)
   }
 
   #isConnection(): boolean {
@@ -122,7 +122,7 @@ export class BackendOffer {
         this.#say({ type: isErrno(error) ? 'broker.left' : 'offer.malformed' })
       }
     }
-    go()
+    this.#handoff.onceReadable(go)
   }
 
   /** The token beside the descriptor and the one in the offer must be one and the same (W8). */
@@ -166,7 +166,7 @@ export class BackendOffer {
         this.#say({ type: 'broker.withdrew' })
       }
     }
-    go()
+    this.#handoff.onceReadable(go)
   }
 
   adoptConnection() {

@@ -101,7 +101,7 @@ export class BrokerConnection {
       }
       this.#answered(answer)
     }
-    go()
+    this.client.onceReadable(go)
   }
 
   #answered(answer: Answer) {
@@ -258,7 +258,7 @@ export class BrokerConnection {
     if (handoff === null) return
     try {
       const rest = Buffer.allocUnsafe(MAX_ACK_BYTES)
-      while ((handoff.read(rest) ?? 0) > 0) {}
+      while (native.pendingBytes(handoff.fd) > 0) handoff.read(rest)
     } catch {
       // It has left already, with the connection that is now its own.
     }

@@ -32,10 +32,8 @@ export function ownEndpoint(path: string, privateDirectory: boolean, handlers: E
   checkPathIsFree(path)
   const server = stageUnixServer(path, { mode: 0o600, backlog: BACKLOG })
   server.publish()
-  const acceptor: Acceptor = acceptOn(server.fd, {
-    onConnection: handlers.onConnection,
-    onTrouble: handlers.onStarved,
-  })
+  const accepting = { onConnection: handlers.onConnection, onTrouble: handlers.onStarved }
+  const acceptor: Acceptor = acceptOn(server.fd, accepting, { batch: 1 })
   acceptor.pause()
   return {
     start: () => acceptor.resume(),

@@ -44,6 +44,12 @@ export class Descriptor {
     this.#watch(POLL_DISCONNECT, callback)
   }
 
+  /** Runs when there is something to read. Asking first is cheap; a read that finds nothing costs an exception. */
+  onceReadable(callback: () => void) {
+    if (native.pendingBytes(this.fd) > 0) callback()
+    else this.whenReadable(callback)
+  }
+
   ignore() {
     this.#onReady = null
     if (this.#events === 0) return

@@ -79,10 +79,11 @@ class RunningBackend implements Backend, OfferHome {
       observe(report)
     }
     this.#acceptsUid = peerPolicy(options.allowedUids)
-    this.#acceptor = acceptOn(endpoint.fd, {
-      onConnection: (fd) => this.#arrive(fd),
-      onTrouble: (error) => this.#observe({ kind: 'starved', error }),
-    })
+    const accepting = {
+      onConnection: (fd: number) => this.#arrive(fd),
+      onTrouble: (error: unknown) => this.#observe({ kind: 'starved', error }),
+    }
+    this.#acceptor = acceptOn(endpoint.fd, accepting, { batch: 1 })
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -1,10 +1,8 @@
 /** The broker's door: answers Hello, gives tokens, and passes connections on. */
-import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:net'
 import { type Actor, createActor } from 'xstate'
 import type { Failure, Reason } from '../../machines/broker/outcomes.js'
 import type { BrokerPolicy } from '../../machines/broker/policy.js'
-import { TOKEN_BYTES } from '../../machines/broker/protocol.js'
 import { HelloRateLimit } from '../../machines/broker/rate-limit.js'
 import { TokenStore } from '../../machines/broker/tokens.js'
 import { pollClock } from '../channel/poll-clock.js'
@@ -17,6 +15,7 @@ import { BrokerConnection, type ConnectionHome, equalSecrets } from './broker-co
 import { type BrokerEndpoint, lentEndpoint, ownEndpoint } from './broker-endpoint.js'
 import { requirePath, validPolicy } from './options.js'
 import { peerPolicy } from './private-directory.js'
+import { takeToken } from './random-tokens.js'
 import { type BrokerReport, Counters, countBrokerReport, type Observe, observeSafely } from './reports.js'
 import { type FindService, type Services, serviceFinder } from './services.js'
 
@@ -264,7 +263,7 @@ class RunningBroker implements Broker, ConnectionHome {
       pressed,
       find: this.find,
       admit: () => this.#rates.admit(peerPid, performance.now()),
-      issueToken: () => this.#tokens.issue(id, performance.now(), () => randomBytes(TOKEN_BYTES)),
+      issueToken: () => this.#tokens.issue(id, performance.now(), takeToken),
       nextConnectionId: () => this.#nextConnectionId++,
       admin: {
         counters: () => this.counters(),

@@ -21,14 +21,20 @@ const TRY_AGAIN_MS = 100
 /** Connections taken before other events of the loop get their turn. */
 const BATCH = 64
 
+export interface AcceptOptions {
+  /** Default 64. With 1 no accept ever finds an empty queue, which costs an exception each time it does. */
+  readonly batch?: number
+}
+
 /** Borrows the listening fd. Close the acceptor before the fd. */
-export function acceptOn(listeningFd: number, handlers: AcceptorHandlers): Acceptor {
+export function acceptOn(listeningFd: number, handlers: AcceptorHandlers, options: AcceptOptions = {}): Acceptor {
+  const batch = options.batch ?? BATCH
   const { POLL_READABLE } = native.constants
   let state: 'accepting' | 'paused' | 'closed' = 'accepting'
   let retry: NodeJS.Timeout | undefined
 
   const poll = new native.Poll(listeningFd, (_events, failed) => {
-    for (let taken = 0; taken < BATCH && state === 'accepting'; taken += 1) {
+    for (let taken = 0; taken < batch && state === 'accepting'; taken += 1) {
       let fd: number
       try {
         fd = native.accept(listeningFd)
