@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { frameBytes } from '../../src/wire/broker/framing.js'
 import { frameCodec, helloCodec } from '../../src/wire/broker/messages.js'
 import { type Vector, vectors } from '../wire/broker/golden.js'
-import { exchange, hello, readReply } from './raw.js'
+import { exchange, hello, type RawOffer, readReply } from './raw.js'
 import { setup } from './support.js'
 
 const zccache = {
@@ -86,15 +86,20 @@ describe('Negotiated', () => {
   })
 
   test('gives none when the store is full: the client reconnects and notices nothing', async () => {
+    const held: RawOffer[] = []
+    const patient = { policy: { readyTimeoutMs: 60_000 } }
     const { connect, broker } = await setup({
       broker: { policy: { maxTokens: 1, ackTimeoutMs: 30_000, handoffBudgetMs: 40_000, goTimeoutMs: 50_000 } },
-      raw: () => {},
+      raw: (offer) => held.push(offer),
     })
-    const first = connect({ policy: { readyTimeoutMs: 300 } })
+    const first = connect(patient)
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve))
     const second = await connect()
     expect(second.route).toBe('brokerNegotiated')
     expect(second.negotiated?.handlePassedToken).toHaveLength(0)
-    await first
+    held[0]?.close()
+    held[0]?.closePassed()
+    expect((await first).route).toBe('brokerNegotiated')
     expect(broker.counters()).toMatchObject({ 'hello{handoff=true}': 1, 'hello{handoff=false}': 1 })
   })
 })

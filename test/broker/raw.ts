@@ -98,16 +98,20 @@ function endOf(fd: number): Promise<'eof' | 'reset' | 'bytes'> {
   })
 }
 
-/** Bytes to a socket; resolves with everything that came back until it ended. */
+/** Bytes to a socket, cut at `cuts`; resolves with everything that came back until it ended. */
 export function exchange(
   path: string,
   bytes: Uint8Array | null,
   then: 'wait' | 'end' | 'destroy' = 'wait',
+  cuts: readonly number[] = [],
 ): Promise<Buffer> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
-    const socket = connect({ path, allowHalfOpen: true }, () => {
-      if (bytes !== null) socket.write(bytes)
+    const socket = connect({ path, allowHalfOpen: true }, async () => {
+      for (const part of fragments(bytes ?? new Uint8Array(0), cuts)) {
+        socket.write(part)
+        await new Promise((next) => setImmediate(next))
+      }
       if (then === 'end') socket.end()
       if (then === 'destroy') socket.destroy()
     })
@@ -116,6 +120,11 @@ export function exchange(
     socket.on('end', () => socket.destroy())
     socket.on('close', () => resolve(Buffer.concat(chunks)))
   })
+}
+
+function fragments(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
+  const ends = [...new Set([...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b)
+  return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end)).filter((part) => part.length > 0)
 }
 
 export function readFrame(bytes: Buffer) {
