@@ -153,13 +153,20 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
       const outcome = reported(from, step)
       if (outcome === null) return true
       const serving = whoAnswers(from, players)
-      if (outcome.result === 'nobodyServes') return serving === NONE ? true : 'somebody serves'
+      if (outcome.result === 'nobodyServes') {
+        // Exception: a supervisor whose predecessor's journal was lost cannot know of a process that is parked.
+        const isUnknown = from.kernel.journalFailed && (from.supervisor.known & (1 << serving)) === 0
+        return serving === NONE || isUnknown ? true : 'somebody serves'
+      }
       const slot = (outcome.servingPid ?? 0) - 1
       return serving === slot || hasJustDied(from, slot) ? true : `${outcome.result}, but it does not serve`
     }),
-    edge('INV-13', 'the incumbent is committed only after the successor was verified', (from, { label }) => {
+    edge('INV-13', 'a living incumbent is committed only after the successor was verified', (from, { label }) => {
       if (label !== 'S!sendToIncumbent.Commit') return true
-      const slot = (swapContext(from).successorPid ?? 0) - 1
+      const { incumbentPid, successorPid } = swapContext(from)
+      // A dead one has sealed nothing that could be compared, and hears nothing.
+      if (isDead(from, incumbentPid - 1)) return true
+      const slot = (successorPid ?? 0) - 1
       if (hasJustDied(from, slot)) return true
       return from.primitives[slot]?.report === 'good' && answers(from, players, slot)
     }),

@@ -37,8 +37,6 @@ export type ToIncumbent =
   | { readonly kind: 'Commit' }
   | { readonly kind: 'Abort'; readonly failure: FailureCode }
   | { readonly kind: 'ResumeAfterAbort' }
-  /** Answered with a Heartbeat in whatever state: a question that shows what was read before it. */
-  | { readonly kind: 'Heartbeat' }
 
 /** What a supervisor may say to a successor. */
 export type ToSuccessor =

@@ -55,6 +55,14 @@ export interface Look {
 /** Journaled processes that live and are not the one that serves. */
 const leftoversOf = ({ answeringPid, livingPids }: Look): number[] => livingPids.filter((pid) => pid !== answeringPid)
 
+const nobodyServes = ({ context }: { context: SupervisorContext }): SwapOutput => ({
+  result: 'nobodyServes',
+  failure: context.failure,
+  servingPid: null,
+  failover: false,
+  retiringPid: null,
+})
+
 /** The swap that was asked for does not begin; the primitive serves on. */
 const cancelled = ({ context }: { context: SupervisorContext }): SwapOutput => ({
   result: 'rolledBack',
@@ -124,6 +132,7 @@ export const supervisorMachine = setup({
   },
   guards: {
     isPrimitive: ({ context }, pid: number) => context.primitivePid === pid,
+    isLastRetiring: ({ context }, pid: number) => context.retiring.length === 1 && context.retiring[0] === pid,
     hasRetiring: ({ context }) => context.retiring.length > 0,
     isStopOwed: ({ context }) => context.stopOwed,
     isLeaveOwed: ({ context }) => context.leaveOwed,
@@ -227,10 +236,20 @@ export const supervisorMachine = setup({
                 target: '#supervisor.stopping',
                 actions: { type: 'watchPrimitive', params: ({ context }) => ({ pid: context.primitivePid ?? 0 }) },
               },
+              // Who comes after us must know of them too, until they have ended.
+              {
+                guard: 'hasRetiring',
+                target: '#supervisor.serving',
+                actions: [
+                  { type: 'notePids', params: [] },
+                  { type: 'watchPrimitive', params: ({ context }) => ({ pid: context.primitivePid ?? 0 }) },
+                ],
+              },
               {
                 target: '#supervisor.serving',
                 actions: [
                   'clearJournal',
+                  { type: 'notePids', params: [] },
                   { type: 'watchPrimitive', params: ({ context }) => ({ pid: context.primitivePid ?? 0 }) },
                 ],
               },
@@ -242,7 +261,7 @@ export const supervisorMachine = setup({
           },
         },
         binding: {
-          entry: 'clearJournal',
+          entry: ['clearJournal', { type: 'notePids', params: [] }],
           invoke: {
             id: 'bindListeners',
             src: 'bindListeners',
@@ -373,15 +392,22 @@ export const supervisorMachine = setup({
       initial: 'fresh',
       on: {
         'swap.requested': [{ guard: 'hasRetiring', target: 'clearing' }, { target: 'swapping' }],
-        'primitive.exited': {
-          guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
-          target: 'pausing',
-          actions: [
-            'countFailure',
-            { type: 'notePrimitive', params: null },
-            { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_EXITED' },
-          ],
-        },
+        'primitive.exited': [
+          {
+            guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
+            target: 'pausing',
+            actions: [
+              'countFailure',
+              { type: 'notePrimitive', params: null },
+              { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_EXITED' },
+            ],
+          },
+          {
+            guard: { type: 'isLastRetiring', params: ({ event }) => event.pid },
+            actions: [{ type: 'noteEnded', params: ({ event }) => event.pid }, 'clearJournal'],
+          },
+          { actions: { type: 'noteEnded', params: ({ event }) => event.pid } },
+        ],
         'operator.stopped': 'stopping',
         'operator.left': 'stopped',
       },
@@ -446,6 +472,7 @@ export const supervisorMachine = setup({
           {
             target: 'settled',
             actions: [
+              'clearJournal',
               { type: 'notePrimitive', params: ({ event }) => event.output.servingPid },
               { type: 'reportOutcome', params: ({ event }) => event.output },
             ],
@@ -488,23 +515,7 @@ export const supervisorMachine = setup({
           always: [
             { guard: 'isStopOwed', target: '#supervisor.stopping' },
             { guard: 'isLeaveOwed', target: '#supervisor.stopped' },
-            {
-              guard: 'isOwed',
-              target: 'counting',
-              actions: [
-                {
-                  type: 'reportOutcome',
-                  params: ({ context }) => ({
-                    result: 'nobodyServes',
-                    failure: context.failure,
-                    servingPid: null,
-                    failover: false,
-                    retiringPid: null,
-                  }),
-                },
-                'notePaid',
-              ],
-            },
+            { guard: 'isOwed', target: '#supervisor.lookingOnceMore' },
             { target: 'counting' },
           ],
         },
@@ -512,6 +523,32 @@ export const supervisorMachine = setup({
         backingOff: {},
         crashLooping: {},
       },
+    },
+
+    /** The start that a swap asked for has failed: whoever serves meanwhile is the better answer than "nobody" (INV-12). */
+    lookingOnceMore: {
+      tags: ['degraded'],
+      invoke: {
+        id: 'lookAround',
+        src: 'lookAround',
+        input: { pids: [] },
+        onDone: [
+          {
+            guard: ({ event }) => event.output.answeringPid !== null,
+            target: 'clearing',
+            actions: [
+              { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+              { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
+              { type: 'watchPrimitive', params: ({ event }) => ({ pid: event.output.answeringPid ?? 0 }) },
+              'clearJournal',
+              'notePaid',
+            ],
+          },
+          { target: 'pausing', actions: [{ type: 'reportOutcome', params: nobodyServes }, 'notePaid'] },
+        ],
+        onError: { target: 'pausing', actions: [{ type: 'reportOutcome', params: nobodyServes }, 'notePaid'] },
+      },
+      on: { 'operator.stopped': { actions: 'noteStop' }, 'operator.left': { actions: 'noteLeave' } },
     },
 
     /** Somebody may serve that we do not know of: look at the path before every start. */

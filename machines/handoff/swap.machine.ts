@@ -34,8 +34,6 @@ export interface SwapContext {
   readonly prepared: boolean
   /** It was asked to drain at least once; until then it serves, whatever becomes of this swap. */
   readonly disturbed: boolean
-  /** It spoke after PrepareHandoff was sent: then it has read it, and what it answers on the path is about now. */
-  readonly heard: boolean
   /** `many`: the incumbent greets others while our session is open; a reference incumbent does not. */
   readonly session: 'one' | 'many'
   readonly incumbentAlive: boolean
@@ -103,7 +101,6 @@ export const swapMachine = setup({
     noteFailure: assign({ failure: ({ context }, code: FailureCode) => context.failure ?? code }),
     noteSuccessorPid: assign({ successorPid: (_, pid: number) => pid, successorAlive: true }),
     notePrepared: assign({ prepared: true, disturbed: true }),
-    noteHeard: assign({ heard: true }),
     noteUnprepared: assign({ prepared: false }),
     noteIncumbentGone: assign({ incumbentAlive: false }),
     noteSuccessorGone: assign({ successorAlive: false }),
@@ -124,8 +121,6 @@ export const swapMachine = setup({
         context.failure === 'ERR_HANDOFF_SUCCESSOR_SILENT' ||
         context.failure === 'ERR_HANDOFF_SUCCESSOR_NOT_SERVING'),
     isHeard: ({ context }) => context.prepared && context.session === 'many',
-    /** PrepareHandoff may lie unread: a Hello on the path would be a promise that is broken the moment it is read. */
-    isUnsounded: ({ context }) => context.prepared && context.session === 'many' && !context.heard,
     hasProbation: ({ context }) => context.policy.probationMs > 0,
   },
   delays: {
@@ -148,7 +143,6 @@ export const swapMachine = setup({
     successorPid: null,
     prepared: false,
     disturbed: false,
-    heard: false,
     session: 'one',
     incumbentAlive: true,
     successorAlive: false,
@@ -381,10 +375,10 @@ export const swapMachine = setup({
           ],
           on: {
             'incumbent.drained': [
-              { guard: ({ event }) => event.acceptClosed, target: 'sealing', actions: 'noteHeard' },
+              { guard: ({ event }) => event.acceptClosed, target: 'sealing' },
               {
                 target: '#swap.undoing',
-                actions: ['noteHeard', { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_STILL_ACCEPTING' }],
+                actions: { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_STILL_ACCEPTING' },
               },
             ],
             'incumbent.sealFailed': {
@@ -395,7 +389,7 @@ export const swapMachine = setup({
           initial: 'listening',
           states: {
             listening: {
-              on: { 'incumbent.progressed': { target: 'listening', reenter: true, actions: 'noteHeard' } },
+              on: { 'incumbent.progressed': { target: 'listening', reenter: true } },
               after: {
                 livenessMs: {
                   target: '#swap.undoing',
@@ -635,37 +629,12 @@ export const swapMachine = setup({
           entry: ['closeSuccessorChannel', { type: 'recordJournal', params: { phase: 'resumingAfterAbort' } }],
           always: [
             {
-              guard: 'isUnsounded',
-              target: 'soundingIncumbent',
-              actions: [
-                { type: 'sendToIncumbent', params: { kind: 'ResumeAfterAbort' } },
-                { type: 'sendToIncumbent', params: { kind: 'Heartbeat' } },
-              ],
-            },
-            {
               guard: 'isPrepared',
               target: 'resumingIncumbent',
               actions: { type: 'sendToIncumbent', params: { kind: 'ResumeAfterAbort' } },
             },
             { target: 'resumingIncumbent', actions: 'closeIncumbentSession' },
           ],
-        },
-
-        /** Any word of it comes after it has read ours: only then may the path speak for it (INV-12). */
-        soundingIncumbent: {
-          on: {
-            'incumbent.progressed': 'resumingIncumbent',
-            'incumbent.drained': 'resumingIncumbent',
-            'incumbent.sealFailed': 'resumingIncumbent',
-            'incumbent.disconnected': { target: 'resumingIncumbent', actions: 'noteUnprepared' },
-            'incumbent.exited': { target: '#swap.nobodyServes', actions: 'noteIncumbentGone' },
-          },
-          after: {
-            livenessMs: {
-              target: 'endingIncumbent',
-              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_SILENT' },
-            },
-          },
         },
 
         /** Reported only when it answers (INV-12). */
@@ -730,8 +699,8 @@ export const swapMachine = setup({
         { type: 'noteResult', params: 'committed' },
         { type: 'sendToIncumbent', params: { kind: 'Commit' } },
         'closeSuccessorChannel',
+        // The journal is left: it names the incumbent until that has ended, for a supervisor that comes after us.
         'closeIncumbentSession',
-        'clearJournal',
       ],
     },
     rolledBack: {

@@ -31,8 +31,6 @@ export function toIncumbentEvent(
       return { type: 'supervisor.aborted' }
     case 'ResumeAfterAbort':
       return { type: 'supervisor.requestedResume' }
-    case 'Heartbeat':
-      return { type: 'supervisor.beat' }
   }
 }
 

@@ -98,10 +98,16 @@ export class ControlServer {
   }
 
   #greet(fd: number): void {
+    const { allowedUids, log } = this.#options
+    if (!isPeerAllowed(fd, allowedUids, log)) return
+    // One poll phase first: a Hello that an unread word in the session contradicts would be a promise broken (INV-12).
+    setImmediate(() => setImmediate(() => this.#greetNow(fd)))
+  }
+
+  #greetNow(fd: number): void {
     const { policy, log } = this.#options
-    if (!isPeerAllowed(fd, this.#options.allowedUids, log)) return
     // Silence would be waited for; an end at once says "not now", and whoever asks looks again.
-    if (!this.#serving) {
+    if (!this.#serving || this.#acceptor === null) {
       closeFd(fd)
       return
     }

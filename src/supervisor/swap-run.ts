@@ -159,9 +159,6 @@ export class SwapRun {
       case 'ResumeAfterAbort':
         log.info({ event: LOG_EVENTS.resume, handoffId }, 'the incumbent is to serve again')
         to?.send({ type: 'ResumeAfterAbort', handoffId })
-        return
-      case 'Heartbeat':
-        to?.send({ type: 'Heartbeat', tsMs: BigInt(Date.now()) })
     }
   }
 

@@ -3,7 +3,7 @@
 import type { Players } from './cast.js'
 import type { Draft } from './draft.js'
 import type { Role, Slot } from './state.js'
-import { ADMITTED, CLOSED, type HandoffState, NONE, OPEN, type Primitive } from './state.js'
+import { ADMITTED, BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Primitive } from './state.js'
 
 /** Only a serving incumbent greets: an answer on the control path is a proof of service (INV-09). */
 export function answers(
@@ -18,6 +18,19 @@ export function answers(
     primitive.role === 'incumbent' &&
     primitive.accepting &&
     players.incumbent.facts(primitive.machine).accepting
+  )
+}
+
+/**
+ * A look is answered only after everything that lay in other connections before it was taken (contract of the control
+ * server): a Hello that an unread PrepareHandoff contradicts would be a promise broken at once (INV-12).
+ */
+export function canBeAsked({ primitives }: HandoffState, slot: Slot): boolean {
+  const primitive = primitives[slot]
+  if (primitive?.life !== 'running') return true
+  return !primitive.sessions.some(
+    ({ greeting, primitiveEnd, toPrimitive, supervisorEnd }) =>
+      greeting !== BACKLOG && primitiveEnd === OPEN && (toPrimitive.length > 0 || supervisorEnd === CLOSED),
   )
 }
 

@@ -4,7 +4,7 @@ import type { FromIncumbent, FromSuccessor, ToIncumbent, ToSuccessor } from '../
 import { toIncumbentEvent, toSuccessorEvent } from '../translate.js'
 import type { Players } from './cast.js'
 import { Draft, pidOf } from './draft.js'
-import { end, exit, tryLock, whoAnswers } from './kernel.js'
+import { canBeAsked, end, exit, tryLock, whoAnswers } from './kernel.js'
 import type { FaultKind, Settings } from './options.js'
 import {
   ADMITTED,
@@ -236,11 +236,12 @@ class PrimitiveSteps implements ProcessSteps {
     primitive.sessions.forEach(({ greeting, toPrimitive, supervisorEnd, primitiveEnd }, at) => {
       if (greeting === ADMITTED || primitiveEnd === CLOSED) return
       if (greeting === BACKLOG) {
-        this.add(`${name}.accept#${at}`, 'progress', (draft) => {
-          // Whoever asks a process that does not serve must not take silence for service.
-          if (this.serves(draft)) this.greeting(draft, at, players.greeting.stepper.start({ policy: players.policy }))
-          else draft.setSession(slot, at, { primitiveEnd: CLOSED })
-        })
+        if (canBeAsked(this.state, slot))
+          this.add(`${name}.accept#${at}`, 'progress', (draft) => {
+            // Whoever asks a process that does not serve must not take silence for service.
+            if (this.serves(draft)) this.greeting(draft, at, players.greeting.stepper.start({ policy: players.policy }))
+            else draft.setSession(slot, at, { primitiveEnd: CLOSED })
+          })
         return
       }
       const [message] = toPrimitive
@@ -341,6 +342,8 @@ class PrimitiveSteps implements ProcessSteps {
     const job = players.job(primitive.job)
     if (job === null || primitive.hung) return
     const { id, src } = job
+    const { path } = this.state.kernel
+    if (src === 'probeControl' && path !== NONE && !canBeAsked(this.state, path)) return
     const isHook = HOOKS.has(src)
     const fail = (error: string) => (draft: Draft) => this.tell(draft, errorEvent(id, error))
     this.add(`${name}:${src}`, 'progress', (draft) => {

@@ -97,6 +97,8 @@ export interface Kernel {
   readonly journal: number
   /** Ghost: the listening sockets were bound once. */
   readonly bound: boolean
+  /** Ghost: a journal record was lost on its way to the disk, or could not be read. */
+  readonly journalFailed: boolean
   readonly id: number
 }
 
@@ -143,7 +145,7 @@ export const createPools = () => ({
     (s) =>
       `${s.life}${s.machine},${s.outbox},${s.job},${s.swap},${s.swapOutbox},${s.swapJob},${s.forked},${s.known},${s.retiring},${s.asked},${bit(s.holdsListeners)},${s.journalling}`,
   ),
-  kernel: createPool<Kernel>((k) => `${k.lock},${k.path},${k.journal},${bit(k.bound)}`),
+  kernel: createPool<Kernel>((k) => `${k.lock},${k.path},${k.journal},${bit(k.bound)}${bit(k.journalFailed)}`),
   budgets: createPool<Budgets>((b) => `${b.swaps},${b.faults},${b.restarts},${b.orders}`),
 })
 export type Pools = ReturnType<typeof createPools>

@@ -6,7 +6,7 @@ import type { SwapOutput } from '../swap.machine.js'
 import { fromIncumbent, fromSuccessor } from '../translate.js'
 import type { Job, Players, Stepper } from './cast.js'
 import { Draft, pidOf, slotOf } from './draft.js'
-import { answers, end, endSupervisor, fork, signal, whoAnswers } from './kernel.js'
+import { answers, canBeAsked, end, endSupervisor, fork, signal, whoAnswers } from './kernel.js'
 import type { FaultKind } from './options.js'
 import { type Makers, nameOf, POLLS, type ProcessSteps, pidsOf, type Timing } from './primitive.js'
 import { BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Slot, type Supervisor } from './state.js'
@@ -150,14 +150,14 @@ class SupervisorSteps implements ProcessSteps {
         })
         return
       case 'retireIncumbent':
-        // One that has ended already is nobody's any more.
-        if ((draft.supervisor.known & bit()) !== 0) draft.setSupervisor({ retiring: draft.supervisor.retiring | bit() })
+        // It is watched too: one that has ended already is told at once.
+        draft.setSupervisor({
+          known: draft.supervisor.known | bit(),
+          retiring: draft.supervisor.retiring | bit(),
+        })
         return
       case 'retireLeftovers':
-        for (const pid of (params as { pids: readonly number[] }).pids) {
-          this.keep(draft, 'watchPrimitive', { pid })
-          this.keep(draft, 'retireIncumbent', { pid })
-        }
+        for (const pid of (params as { pids: readonly number[] }).pids) this.keep(draft, 'retireIncumbent', { pid })
         return
       case 'recordJournal':
         draft.setSupervisor({ journalling: this.record(draft) })
@@ -353,7 +353,10 @@ class SupervisorSteps implements ProcessSteps {
       draft.setSupervisor({ journalling: NONE })
       draft.setKernel({ journal: journalling })
     })
-    this.fault('io', 'S:journal:fails', (draft) => draft.setSupervisor({ journalling: NONE }))
+    this.fault('io', 'S:journal:fails', (draft) => {
+      draft.setSupervisor({ journalling: NONE })
+      draft.setKernel({ journalFailed: true })
+    })
   }
 
   // --- actors ---
@@ -377,11 +380,17 @@ class SupervisorSteps implements ProcessSteps {
         this.tell(draft, whose, 'error' in answer ? errorEvent(job.id, answer.error) : doneEvent(job.id, answer.output))
       })
     }
-    this.fault('io', `S:${job.src}:fails`, (draft) => this.tell(draft, whose, errorEvent(job.id, 'EIO')))
+    this.fault('io', `S:${job.src}:fails`, (draft) => {
+      if (job.src === 'readJournal') draft.setKernel({ journalFailed: true })
+      this.tell(draft, whose, errorEvent(job.id, 'EIO'))
+    })
   }
 
-  /** A confirmation goes on looking until the named process answers. */
+  /** A look takes as long as who is asked needs; a confirmation goes on looking until the named process answers. */
   private canFinish({ src, input }: Job): boolean {
+    const { path } = this.state.kernel
+    const isLook = src === 'confirmServing' || src === 'lookAround' || src === 'probeControl'
+    if (isLook && path !== NONE && !canBeAsked(this.state, path)) return false
     return src !== 'confirmServing' || answers(this.state, this.players, slotOf((input as { pid: number }).pid))
   }
 

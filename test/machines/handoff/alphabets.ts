@@ -148,6 +148,7 @@ export const supervisorAlphabet: Alphabet<typeof supervisorMachine> = {
       { answeringPid: null, livingPids: [] },
       { answeringPid: null, livingPids: [O] },
       { answeringPid: O, livingPids: [O] },
+      { answeringPid: O, livingPids: [O, N] },
     ],
     startPrimitive: [{ pid: O }],
     swap: Object.values(OUTCOMES),

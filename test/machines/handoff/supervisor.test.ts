@@ -88,6 +88,16 @@ const scenarios: Record<string, Event[]> = {
     exited(O),
     swap,
   ],
+  'start-for-a-swap-fails-and-another-serves': [
+    ...serving,
+    exited(O),
+    swap,
+    nobody,
+    failed('startPrimitive', 'ENOENT'),
+    found(N),
+    done('swap', OUTCOMES.rolledBack),
+  ],
+  'start-for-a-swap-fails': [...serving, exited(O), swap, nobody, failed('startPrimitive', 'ENOENT'), nobody],
   'primitive-dies-while-a-swap-waits': [
     ...serving,
     swap,

@@ -39,13 +39,7 @@ const scenarios: Record<string, Event[]> = {
     resumed,
   ],
   'successor-cannot-be-recorded': [...greeted, failed('writeJournal'), successorGone, resumed],
-  'successor-exits-before-begin': [...draining, successorGone, { type: 'incumbent.progressed' }, resumed],
-  'incumbent-never-answers-the-abort': [
-    ...draining,
-    successorGone,
-    after('livenessMs', 'swap.undoing.soundingIncumbent'),
-    incumbentGone,
-  ],
+  'successor-exits-before-begin': [...draining, successorGone, resumed],
   'successor-exits-after-begin': [...opening, successorGone, resumed],
   'successor-falls-silent': [
     ...opening,
@@ -106,7 +100,7 @@ const scenarios: Record<string, Event[]> = {
     incumbentGone,
   ],
   'both-die': [...opening, incumbentGone, successorGone],
-  cancelled: [...draining, { type: 'operator.cancelled' }, successorGone, { type: 'incumbent.progressed' }, resumed],
+  cancelled: [...draining, { type: 'operator.cancelled' }, successorGone, resumed],
 }
 
 const probation: Record<string, Event[]> = {
