@@ -23,6 +23,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Below node_modules: git does not see it, and the package's dependencies resolve from there. */
 const CACHE = join(ROOT, 'node_modules', '.cache', 'handoff-compiled')
 const SOURCES = ['src', 'machines', 'examples', 'visualizations']
+const ADDON = 'build/Release/handoff_native.node'
 /** A copy that no run has used for this long goes, and a lock this old is nobody's, ms. */
 const STALE_MS = 3_600_000
 const LOCK_STALE_MS = 60_000
@@ -78,12 +79,16 @@ function compile(copy: string): void {
   if (!existsSync(join(building, 'dist', 'src', 'daemon', 'index.js'))) {
     throw new Error(`nothing was compiled:\n${built.stdout}${built.stderr}`)
   }
+  // Its own addon, found from `dist` upwards by the file beside it: a rebuild elsewhere takes the other one away meanwhile.
+  copyFileSync(join(ROOT, 'binding.gyp'), join(building, 'binding.gyp'))
+  mkdirSync(join(building, 'build', 'Release'), { recursive: true })
+  copyFileSync(join(ROOT, ADDON), join(building, ADDON))
   renameSync(building, copy)
 }
 
 function fingerprint(): string {
   const hash = createHash('sha256')
-  for (const path of ['package.json', 'tsconfig.json', ...SOURCES.flatMap(filesIn)]) {
+  for (const path of ['package.json', 'tsconfig.json', ADDON, ...SOURCES.flatMap(filesIn)]) {
     hash.update(`${path}\0`).update(readFileSync(join(ROOT, path)))
   }
   return hash.digest('hex').slice(0, 16)

@@ -1,6 +1,6 @@
 /** Peers that say what they like: one end of a control channel, byte for byte, and a man in the middle of one. */
 import { randomUUID } from 'node:crypto'
-import { lstatSync, renameSync, rmSync } from 'node:fs'
+import { linkSync, lstatSync, renameSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Message, MessageType } from '../../machines/handoff/protocol.js'
 import { closeFd, streamPair } from '../../src/os/fds.js'
@@ -182,7 +182,8 @@ export class ManInTheMiddle implements AsyncDisposable {
     })
     const middle = new ManInTheMiddle(server, path)
     await new Promise<void>((resolve) => server.listen(staging, resolve))
-    renameSync(path, real)
+    // The path never vanishes: the daemon would put it back.
+    linkSync(path, real)
     renameSync(staging, path)
     middle.#inode = lstatSync(path).ino
     return middle
