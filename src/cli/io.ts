@@ -1,6 +1,6 @@
 /** What a command may touch of its process, so that a test can hand it something else. */
 
-export type StopSignal = 'SIGINT' | 'SIGTERM'
+export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
 export interface Io {
   /** The result. */

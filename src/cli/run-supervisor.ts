@@ -4,13 +4,17 @@ import { dirname } from 'node:path'
 import { configError } from '../errors/config.js'
 import type { Logger } from '../observe/log.js'
 import { createLog } from '../observe/log.js'
+import { type InheritedListener, inheritedListeners } from '../os/inherited.js'
+import { formatAddress } from '../os/listeners.js'
+import { type SystemdNotify, systemdNotify } from '../os/systemd-notify.js'
 import { resolveBinary } from '../supervisor/binary.js'
 import { loadConfig, type SupervisorConfig } from '../supervisor/config.js'
-import { openTrigger } from '../supervisor/trigger.js'
+import { openTrigger, type Trigger } from '../supervisor/trigger.js'
 import type { Supervisor, SupervisorOptions, SwapOutcome } from '../supervisor/types.js'
 import { EXIT_CODES } from './exit-codes.js'
 import { outcomeReport } from './format.js'
 import type { Io, StopSignal } from './io.js'
+import { statusLine, tellSystemd } from './tell-systemd.js'
 
 /** Where a supervisor comes from; loaded late, so that a mistyped flag is told at once. */
 export type SupervisorDoor = () => Promise<(options: SupervisorOptions) => Supervisor>
@@ -34,8 +38,11 @@ export async function runSupervisor(options: RunOptions, io: Io, door: Superviso
   const config = loadConfig(options.config)
   resolveBinary(config.binary) // looked up again at each start; this only tells a typo before anything is bound
   makeDirectories(config)
-  const supervisor = (await door())(supervisorOptions(config, log))
-  return new Run(supervisor, config, options, io, log).live()
+  const systemd = systemdNotify(io.env as NodeJS.ProcessEnv)
+  const inherited = inheritedListeners(io.env as NodeJS.ProcessEnv)
+  const supervisor = (await door())(supervisorOptions(config, inherited, log))
+  if (process.pid === 1) log.warn('this is PID 1: orphans of the program are nobody’s to reap; run it under an init')
+  return new Run(supervisor, config, inherited, systemd, options, io, log).live()
 }
 
 /** Under /run and /tmp they are gone after each boot. Only the owner gets in, unless the config names others. */
@@ -51,9 +58,18 @@ function makeDirectories({ controlSocket, triggerSocket, journal, allowedUids, f
   }
 }
 
-function supervisorOptions(config: SupervisorConfig, log: Logger): SupervisorOptions {
+/** A socket of the socket unit is a listener, whether the config file names it or not; where it does, the socket wins. */
+function supervisorOptions(
+  config: SupervisorConfig,
+  inherited: readonly InheritedListener[],
+  log: Logger,
+): SupervisorOptions {
   const { file: _file, triggerSocket: _trigger, ...rest } = config
-  return { ...rest, log }
+  const named = new Set(config.listeners.map(({ name }) => name))
+  const more = inherited
+    .filter(({ name }) => !named.has(name))
+    .map(({ name, address }) => ({ name, addr: formatAddress(address) }))
+  return { ...rest, listeners: [...config.listeners, ...more], inherited, log }
 }
 
 class Run {
@@ -63,19 +79,30 @@ class Run {
     this.#askEnd = resolve
   })
 
+  #trigger: Trigger | null = null
+  /** systemd takes a READY=1 after a reload for the first one, too. */
+  #isReady = false
+
   constructor(
     readonly supervisor: Supervisor,
     readonly config: SupervisorConfig,
+    readonly inherited: readonly InheritedListener[],
+    readonly systemd: SystemdNotify,
     readonly options: RunOptions,
     readonly io: Io,
     readonly log: Logger,
   ) {}
 
   async live(): Promise<number> {
-    const offSignals = this.io.onSignal(['SIGTERM', 'SIGINT'], (signal) => this.#onSignal(signal))
+    const offSignals = this.io.onSignal(['SIGTERM', 'SIGINT', 'SIGHUP'], (signal) =>
+      signal === 'SIGHUP' ? this.#reload() : this.#onSignal(signal),
+    )
+    const stopTelling = tellSystemd(this.systemd, this.supervisor)
     try {
       return await this.#serve()
     } finally {
+      stopTelling()
+      this.systemd.close()
       offSignals()
     }
   }
@@ -91,6 +118,7 @@ class Run {
       onEnd: (how) => this.#askEnd(how),
       log: this.log,
     })
+    this.#trigger = trigger
     const unsubscribe = this.#tellOutcomes()
     let exitCode: number = EXIT_CODES.ok
     let how: 'stop' | 'leave' = 'stop'
@@ -99,7 +127,10 @@ class Run {
       started.catch(() => {}) // told below, unless a stop came first
       await Promise.race([started, this.#ending])
       this.log.info({ trigger: this.config.triggerSocket }, 'ready for swaps')
+      this.#isReady = true
+      this.systemd.ready(statusLine(this.supervisor.status()))
       how = await this.#ending
+      this.systemd.stopping(how === 'stop' ? 'stopping in order' : 'leaving; the program serves on')
       this.log.info(how === 'stop' ? 'stopping in order' : 'leaving; the primitive serves on')
     } catch (err) {
       this.log.fatal({ err }, 'could not start')
@@ -110,6 +141,30 @@ class Run {
     await closed // who waited for a swap is told how it ended
     unsubscribe()
     return exitCode
+  }
+
+  /** Takes over what can change, tells what cannot, and changes nothing when the file is wrong. */
+  #reload(): void {
+    if (this.#isReady) this.systemd.reloading()
+    try {
+      const config = loadConfig(this.options.config)
+      const fixed = [
+        ...this.supervisor.reconfigure(supervisorOptions(config, this.inherited, this.log)),
+        ...(config.triggerSocket === this.config.triggerSocket ? [] : ['triggerSocket']),
+      ]
+      const { binary, allowedBinaries, allowedUids } = config
+      this.#trigger?.reconfigure({ binary, allowedBinaries, allowedUids })
+      if (fixed.length === 0) this.log.info({ file: config.file }, 'the config was read again')
+      else {
+        this.log.warn(
+          { file: config.file, unchanged: fixed },
+          'the config was read again; what is listed needs `handoff stop --leave` and a new start',
+        )
+      }
+    } catch (err) {
+      this.log.error({ err }, 'the config could not be read again; everything stays as it was')
+    }
+    if (this.#isReady) this.systemd.ready(statusLine(this.supervisor.status()))
   }
 
   #onSignal(signal: StopSignal): void {

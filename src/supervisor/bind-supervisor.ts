@@ -13,7 +13,7 @@ import { takeListeners } from './take-listeners.js'
 const LOOK_MS = 1_000
 
 export function bindSupervisor(core: SupervisorCore) {
-  const { options, policy, processes, listeners, journal, log } = core
+  const { options, processes, listeners, journal, log } = core
   return supervisorMachine.provide({
     actors: {
       readJournal: fromPromise(() => core.noting(async () => ({ pids: core.readJournal() }))),
@@ -44,7 +44,7 @@ export function bindSupervisor(core: SupervisorCore) {
       }),
       startPrimitive: fromPromise(({ input }) => core.noting(() => core.startPrimitive(input.build))),
       confirmServing: fromPromise(async ({ input, signal }) => {
-        const look = { pollMs: policy.confirmPollMs, timeoutMs: LOOK_MS, signal }
+        const look = { pollMs: core.policy.confirmPollMs, timeoutMs: LOOK_MS, signal }
         core.remember(factsOf(await confirmServing(options.controlSocket, input.pid, look)))
       }),
       swap: bindSwap(() => core.run),

@@ -23,8 +23,8 @@ interface PendingSwap {
 }
 
 export class SupervisorCore {
-  readonly options: SupervisorOptions
-  readonly policy: Policy
+  options: SupervisorOptions
+  policy: Policy
   readonly log: Logger
   readonly processes: Processes
   readonly listeners: HeldListeners
@@ -55,7 +55,7 @@ export class SupervisorCore {
     this.policy = policy
     this.log = options.log
     this.#build = { binary: options.binary, args: options.args, env: options.env }
-    this.listeners = new HeldListeners(options.listeners, this.log)
+    this.listeners = new HeldListeners(options.listeners, options.inherited ?? [], this.log)
     this.journal = new JournalFile(options.journal, this.log)
     this.processes = new Processes({
       log: this.log,
@@ -65,6 +65,27 @@ export class SupervisorCore {
         this.hear.primitiveExited(pid)
       },
     })
+  }
+
+  /** What is asked for anew takes the place of what runs only where the options themselves have changed. */
+  reconfigure(options: SupervisorOptions, policy: Policy): void {
+    const { binary, args, env } = this.options
+    const changed = (now: unknown, before: unknown) => JSON.stringify(now) !== JSON.stringify(before)
+    this.#build = {
+      binary: options.binary === binary ? this.#build.binary : options.binary,
+      args: changed(options.args, args) ? options.args : this.#build.args,
+      env: changed(options.env, env) ? options.env : this.#build.env,
+    }
+    const { cwd: _cwd, ...kept } = this.options
+    this.options = {
+      ...kept,
+      binary: options.binary,
+      args: options.args,
+      env: options.env,
+      policy: options.policy,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    }
+    this.policy = policy
   }
 
   request(spec: SwapSpec, settle: PendingSwap['settle']): void {

@@ -1,6 +1,6 @@
 /** The supervisor's embedding door: an XState actor that holds listeners, plus promises for people who want those. */
 import { type Actor, type AnyActorRef, createActor, type StateValue } from 'xstate'
-import { checkPolicy } from '../../machines/handoff/policy.js'
+import { checkPolicy, type Policy } from '../../machines/handoff/policy.js'
 import type { supervisorMachine } from '../../machines/handoff/supervisor.machine.js'
 import { pollClock } from '../channel/poll-clock.js'
 import { stateText } from '../channel/state-text.js'
@@ -12,19 +12,26 @@ import { checkSocketPath } from '../os/unix-socket.js'
 import { bindSupervisor } from './bind-supervisor.js'
 import { SupervisorCore } from './core.js'
 import { swapPhase } from './outcome.js'
+import { rendezvousPath } from './take-listeners.js'
 import type { Supervisor, SupervisorOptions, SupervisorStatus, SwapOutcome, SwapSpec } from './types.js'
 
 /** @throws HandoffError for options that cannot work; nothing was bound or started then */
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { policy, problems } = checkPolicy(options.policy)
-  const [problem] = problems
-  if (problem !== undefined) {
-    throw supervisorError('ERR_HANDOFF_USAGE_SUPERVISOR_OPTION', [`policy.${problem.name}`, problem.problem])
-  }
-  checkSocketPath(options.controlSocket)
+  const policy = validPolicy(options)
+  checkSocketPath(rendezvousPath(options.controlSocket))
   checkListenerNames(options.listeners.map(({ name }) => name))
   return new RunningSupervisor(new SupervisorCore(options, policy))
 }
+
+function validPolicy(options: SupervisorOptions): Policy {
+  const { policy, problems } = checkPolicy(options.policy)
+  const [problem] = problems
+  if (problem === undefined) return policy
+  throw supervisorError('ERR_HANDOFF_USAGE_SUPERVISOR_OPTION', [`policy.${problem.name}`, problem.problem])
+}
+
+/** What is bound, opened or shown once and for all. */
+const FIXED = ['controlSocket', 'listeners', 'journal', 'inspect'] as const
 
 class RunningSupervisor implements Supervisor {
   readonly #core: SupervisorCore
@@ -115,6 +122,15 @@ class RunningSupervisor implements Supervisor {
     if (this.#ended === null) return
     this.#send({ type: 'operator.left' })
     await this.#ended
+  }
+
+  reconfigure(options: SupervisorOptions): readonly string[] {
+    const core = this.#core
+    const policy = validPolicy(options)
+    const before = core.options
+    core.reconfigure(options, policy)
+    this.#send({ type: 'operator.reconfigured', policy })
+    return FIXED.filter((name) => JSON.stringify(options[name]) !== JSON.stringify(before[name]))
   }
 
   subscribe(listener: (status: SupervisorStatus) => void): () => void {

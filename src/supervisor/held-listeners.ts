@@ -21,11 +21,14 @@ export interface GivenListener {
 
 export class HeldListeners {
   readonly #specs: readonly ListenerSpec[]
+  readonly #inherited: readonly GivenListener[]
   readonly #log: Logger
   #held: BoundListener[] = []
 
-  constructor(specs: readonly ListenerSpec[], log: Logger) {
+  /** @param inherited from socket activation; they stay open whatever becomes of the others */
+  constructor(specs: readonly ListenerSpec[], inherited: readonly GivenListener[], log: Logger) {
     this.#specs = specs
+    this.#inherited = inherited
     this.#log = log
   }
 
@@ -44,6 +47,10 @@ export class HeldListeners {
     findMore: (missing: readonly ListenerSpec[]) => readonly GivenListener[] = () => [],
   ): void {
     const held = new Map<string, BoundListener>()
+    for (const { name, fd } of this.#inherited) {
+      const { socket } = describeFd(fd)
+      if (socket !== undefined) held.set(name, { name, fd, address: socket.local, close: () => closeFd(fd) })
+    }
     try {
       this.#adoptAll(given, held)
       const missing = this.#specs.filter(({ name }) => !held.has(name))

@@ -14,6 +14,12 @@ export interface Build {
   readonly env: readonly (readonly [name: string, value: string])[]
 }
 
+/** By those of the second line systemd means this process alone: a program that said READY=1 would speak for us. */
+const NOT_PASSED_ON = [
+  ...['LISTEN_PID', 'HANDOFF_ROLE', 'HANDOFF_SOCK_FD', 'HANDOFF_DEADLINE_MS'],
+  ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'],
+] as const
+
 /**
  * The descriptors of the wire spec: listeners from 3 on, in the order of their names, then the channel.
  * @param channelFd of a successor; null for a cold start
@@ -27,7 +33,7 @@ export function launchOptions(
 ): SpawnOptions {
   const env: NodeJS.ProcessEnv = { ...process.env, ...Object.fromEntries(build.env) }
   // What was meant for us is not meant for them; a stale LISTEN_PID would void the block.
-  for (const name of ['LISTEN_PID', 'HANDOFF_ROLE', 'HANDOFF_SOCK_FD', 'HANDOFF_DEADLINE_MS']) delete env[name]
+  for (const name of NOT_PASSED_ON) delete env[name]
   const inspect = toEnvironment(options.inspect)
   if (inspect !== null) env[INSPECT_ENV] ??= inspect
   env.LISTEN_FDS = String(listeners.length)

@@ -1,5 +1,5 @@
 /** Where the trigger socket meets the kernel: bound aside, renamed into place, every client's uid from the kernel. */
-import { closeSync, lstatSync } from 'node:fs'
+import { chmodSync, closeSync, lstatSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { osError } from '../errors/os.js'
 import { triggerError } from '../errors/trigger.js'
@@ -10,6 +10,8 @@ const BACKLOG = 128
 
 export interface BoundTriggerSocket {
   readonly server: Server
+  /** Lets other users connect, or keeps them out. */
+  openToOthers(open: boolean): void
   /** Removes the path if it is still ours. */
   unpublish(): void
 }
@@ -25,7 +27,7 @@ export async function bindTriggerSocket(
   onConnection: (socket: Socket) => void,
 ): Promise<BoundTriggerSocket> {
   refuseTaken(path)
-  const staged = stageUnixServer(path, { mode: openToOthers ? 0o666 : 0o600, backlog: BACKLOG })
+  const staged = stageUnixServer(path, { mode: modeFor(openToOthers), backlog: BACKLOG })
   // Half-open: `echo handoff | socat …` closes its writing end long before there is an answer.
   const server = createServer({ allowHalfOpen: true }, onConnection)
   try {
@@ -39,8 +41,16 @@ export async function bindTriggerSocket(
     server.close()
     throw error
   }
-  return { server, unpublish: () => staged.unpublish() }
+  return {
+    server,
+    openToOthers(open) {
+      if (staged.leadsHere()) chmodSync(path, modeFor(open))
+    },
+    unpublish: () => staged.unpublish(),
+  }
 }
+
+const modeFor = (openToOthers: boolean): number => (openToOthers ? 0o666 : 0o600)
 
 /** A dead supervisor leaves a socket nobody answers on; that one may be replaced, a living one or another file may not. */
 function refuseTaken(path: string): void {

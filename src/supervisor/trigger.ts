@@ -47,16 +47,19 @@ export interface Trigger {
    * wait for an outcome are still told it.
    */
   close(): Promise<void>
+  /** Who may ask from now on, and for what. */
+  reconfigure(allowed: Pick<TriggerOptions, 'binary' | 'allowedBinaries' | 'allowedUids'>): void
 }
 
 /** @throws HandoffError ERR_HANDOFF_STATE_SUPERVISOR_RUNNING, ERR_HANDOFF_SOCKET_PATH_… */
 export async function openTrigger(options: TriggerOptions): Promise<Trigger> {
   const clients = new Map<Socket, Answer>()
+  let now = options
   const bound = await bindTriggerSocket(options.path, options.allowedUids.length > 0, (socket) => {
     const answer = new Answer(socket, options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS)
     clients.set(socket, answer)
     socket.once('close', () => clients.delete(socket))
-    serveClient(answer, clients.size, options)
+    serveClient(answer, clients.size, now)
   })
   bound.server.on('error', (err) => options.log.warn({ err }, 'the trigger socket could not take a client'))
   return {
@@ -65,6 +68,10 @@ export async function openTrigger(options: TriggerOptions): Promise<Trigger> {
       const closed = new Promise<void>((resolve) => bound.server.close(() => resolve()))
       for (const [socket, answer] of clients) if (!answer.owed) socket.destroySoon()
       await closed
+    },
+    reconfigure(allowed) {
+      now = { ...now, ...allowed }
+      bound.openToOthers(now.allowedUids.length > 0)
     },
   }
 }

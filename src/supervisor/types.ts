@@ -30,6 +30,8 @@ export interface SupervisorOptions {
   readonly allowedUids: readonly number[]
   /** Binaries besides `binary` that a trigger may name. */
   readonly allowedBinaries: readonly string[]
+  /** Already bound and listening, from socket activation: used for the listeners of these names, wherever they listen. */
+  readonly inherited?: readonly { readonly name: string; readonly fd: number }[]
   /** Working directory of the primitives. Default: the supervisor's own. */
   readonly cwd?: string
   readonly log: Logger
@@ -123,6 +125,13 @@ export interface Supervisor {
   stop(): Promise<void>
   /** Ends this supervisor and lets the primitive serve on; the next one adopts it, listeners included (INV-07). */
   leave(): Promise<void>
+  /**
+   * Takes over what can change while it runs: limits from the next wait on, `binary`, `args`, `env` and `cwd` from the
+   * next start on. The rest stays as it is.
+   * @returns names of options that differ and need a new supervisor (`leave`, then start it again)
+   * @throws HandoffError for limits that cannot work; nothing is changed then
+   */
+  reconfigure(options: SupervisorOptions): readonly string[]
   /** Called on every change of the status. @returns the way out. */
   subscribe(listener: (status: SupervisorStatus) => void): () => void
 }

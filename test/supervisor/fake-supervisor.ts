@@ -1,5 +1,11 @@
 /** A supervisor without processes: the test decides what happens and when. */
-import type { Supervisor, SupervisorStatus, SwapOutcome, SwapSpec } from '../../src/supervisor/types.js'
+import type {
+  Supervisor,
+  SupervisorOptions,
+  SupervisorStatus,
+  SwapOutcome,
+  SwapSpec,
+} from '../../src/supervisor/types.js'
 
 export const HANDOFF_ID = '00112233-4455-4677-8899-aabbccddeeff'
 
@@ -38,6 +44,9 @@ export class FakeSupervisor implements Supervisor {
   started = false
   stops = 0
   leaves = 0
+  readonly reconfigured: SupervisorOptions[] = []
+  /** What `reconfigure` says cannot change. */
+  fixed: readonly string[] = []
   startResult: Promise<void> = Promise.resolve()
   current: SupervisorStatus = {
     state: 'serving',
@@ -79,6 +88,11 @@ export class FakeSupervisor implements Supervisor {
   async leave(): Promise<void> {
     this.leaves += 1
     this.#settle?.resolve(rolledBack)
+  }
+
+  reconfigure(options: SupervisorOptions): readonly string[] {
+    this.reconfigured.push(options)
+    return this.fixed
   }
 
   subscribe(listener: (status: SupervisorStatus) => void): () => void {
