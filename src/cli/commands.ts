@@ -11,5 +11,6 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; load(
   swap: { summary: 'replace the running program without a gap', load: () => import('./swap.js') },
   status: { summary: 'who serves, since when, how the last swap went', load: () => import('./status.js') },
   broker: { summary: 'negotiate with clients and pass their connections on', load: () => import('./broker.js') },
+  inspect: { summary: 'see every role live in a browser, or replay a trace', load: () => import('./inspect.js') },
   stop: { summary: 'stop the supervisor and its program, in order', load: () => import('./stop.js') },
 }

@@ -1,4 +1,5 @@
 /** `handoff supervise`: a supervisor in the foreground, until SIGTERM, SIGINT or `handoff stop`. */
+import { INSPECT_ENV } from '../observe/inspect-target.js'
 import { isHelp, readFlags, type Usage } from './args.js'
 import type { Io } from './io.js'
 import { realDoor, runSupervisor, type SupervisorDoor } from './run-supervisor.js'
@@ -11,6 +12,7 @@ const FLAGS = {
     value: 'LEVEL',
     help: 'trace, debug, info, warn, error, fatal or silent (default: info)',
   },
+  inspect: { type: 'boolean', help: "show everything to 'handoff inspect'; HANDOFF_INSPECT=1 does the same" },
   json: { type: 'boolean', help: 'outcomes of swaps as lines of JSON on stdout, and the log as JSON too' },
 } as const
 
@@ -30,6 +32,8 @@ export async function run(argv: readonly string[], io: Io, door: SupervisorDoor 
     io.out(flags.help)
     return 0
   }
+  // The variable reaches our own machines and the programs we start alike.
+  if (flags.inspect === true) process.env[INSPECT_ENV] ??= '1'
   return runSupervisor(
     { config: flags.config ?? DEFAULT_CONFIG, json: flags.json === true, logLevel: flags['log-level'] },
     io,

@@ -34,6 +34,11 @@ export const cliErrors = {
     now: 'the outcome is unknown here; a swap under way goes on without this command',
     todo: "ask again with 'handoff status'",
   }),
+  ERR_HANDOFF_PAGE_MISSING: () => ({
+    happened: 'the inspector page was not built',
+    now: 'nothing was started',
+    todo: "run 'npm run build' in the package's directory",
+  }),
   ERR_HANDOFF_USAGE_REFUSED: (path: string, text: string) => ({
     happened: `the supervisor on ${path} refused: ${text}`,
     now: NOTHING_DONE,

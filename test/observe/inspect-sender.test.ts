@@ -167,7 +167,7 @@ test('a viewer that stopped reading costs a bounded amount, and the machine goes
   const here = await openHere()
   const address = `ws+unix:${join(dir, 'c.sock.inspect')}:/produce`
   const sender = new InspectSender({ address, by: { pid: 1, buildId: '', epoch: 'e' }, log, maxUnsentBytes: 64 * 1024 })
-  await until(() => here.counts().producers === 1 || (setImmediate(() => look()), false))
+  while (here.counts().producers === 0) await new Promise((resolve) => setImmediate(resolve))
   const machine = createMachine({ id: 'm', context: { pad: 'x'.repeat(10_000) }, on: { beat: {} } })
   const take = (captured: Captured | null) => captured !== null && sender.take(captured)
   const actor = createActor(machine, { inspect: (event) => take(capture(event, 'incumbent')) }).start()

@@ -60,6 +60,8 @@ async function connect(url: string, headers: Record<string, string> = {}) {
   return { socket, told, outcome, until }
 }
 
+type Client = Awaited<ReturnType<typeof connect>>
+
 const watchUrl = () => `ws://127.0.0.1:${relay.port}/watch?token=${relay.token}`
 const actor = (sessionId: string) => JSON.stringify({ type: '@xstate.actor', sessionId, definition: '{}' })
 const snapshot = (sessionId: string, value: string, status = 'active') =>
@@ -172,8 +174,8 @@ describe('what a watcher is told', () => {
     const limit = 256 * 1024
     await start({ maxUnreadBytes: limit })
     const watchers = await Promise.all(Array.from({ length: 50 }, () => connect(watchUrl())))
-    const [stuck, ...reading] = watchers
-    const { _socket: inner } = stuck?.socket as unknown as { _socket: Socket }
+    const [stuck, ...reading] = watchers as [Client, ...Client[]]
+    const { _socket: inner } = stuck.socket as unknown as { _socket: Socket }
     inner.pause()
     const producer = await connect(relay.produceUrl)
     const before = process.memoryUsage().rss
