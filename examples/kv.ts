@@ -2,7 +2,7 @@
 /** A durable key-value daemon over HTTP whose program can be replaced while it runs. `--help` tells the flags. */
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { serveDaemon } from 'handoff-machines/daemon'
+import { exitWithError, serveDaemon } from 'handoff-machines/daemon'
 import { kvHandler } from './kv-http.js'
 import { readOptions } from './kv-options.js'
 import { KvStore } from './kv-store.js'
@@ -39,4 +39,4 @@ await serveDaemon({
       close: () => store.close(),
     }
   },
-})
+}).catch(exitWithError)

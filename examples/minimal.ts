@@ -2,7 +2,7 @@
 /** The fewest lines that can be handed off: a counter that survives every swap, behind a server that never refuses. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { serveDaemon } from 'handoff-machines/daemon'
+import { exitWithError, serveDaemon } from 'handoff-machines/daemon'
 
 const [controlSocket = '/tmp/minimal.sock', dataDir = '/tmp/minimal', port = '8080'] = process.argv.slice(2)
 
@@ -16,4 +16,4 @@ await serveDaemon({
     listeners.http.attach(createServer((_, response) => response.end(`${process.pid} ${++hits}\n`)))
     return { revisions: () => [hits], seal: save, close: save }
   },
-})
+}).catch(exitWithError)

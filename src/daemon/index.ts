@@ -1,6 +1,7 @@
 /** Public door `handoff-machines/daemon`: make a daemon's program replaceable. */
 export type { AttachedServer, ConnectionFacts } from './attach/attach-server.js'
 export type { DrainOptions, DrainResult } from './attach/drain.js'
+export { exitWithError } from './exit-with-error.js'
 export type {
   Daemon,
   DaemonListener,
