@@ -12,6 +12,9 @@ const LIGHT = {
   back: '#cf222e',
   undo: '#fff5f4',
   order: '#6e7781',
+  accepts: '#2da44e',
+  lock: '#d4a72c',
+  gap: '#fff8c5',
 }
 const DARK: typeof LIGHT = {
   page: '#0d1117',
@@ -25,6 +28,9 @@ const DARK: typeof LIGHT = {
   back: '#ff7b72',
   undo: '#211417',
   order: '#8b949e',
+  accepts: '#3fb950',
+  lock: '#e3b341',
+  gap: '#2b2411',
 }
 
 const colours = (c: typeof LIGHT): string =>
@@ -43,7 +49,9 @@ const colours = (c: typeof LIGHT): string =>
     `.arrow.on{stroke:${c.on}}.head.on{fill:${c.on}}`,
     `.arrow.back{stroke:${c.back}}.head.back{fill:${c.back}}`,
     `.arrow.order{stroke:${c.order}}.head.order{fill:${c.order}}`,
-    `.dot{fill:${c.order}}`,
+    `.dot,.point{fill:${c.order}}`,
+    `.life{fill:${c.order}}.accepts{fill:${c.accepts}}.lock{fill:${c.lock}}.gap{fill:${c.gap}}`,
+    `.fault{fill:${c.back}}.cross{stroke:${c.back}}.phase,.clock{fill:${c.dim}}`,
   ].join('')
 
 export const STYLE = [
@@ -52,6 +60,9 @@ export const STYLE = [
   '.tags{font-size:10.5px;font-style:italic}.does,.from{font-size:10.5px}',
   '.inner,.arrow{fill:none}.arrow{stroke-width:1.4}.arrow.back{stroke-dasharray:5 3}.arrow.order{stroke-dasharray:1.5 2.5}',
   '.undo{stroke-dasharray:5 3}.label{stroke-width:3px;paint-order:stroke;stroke-linejoin:round}',
+  '.middle,.lane{text-anchor:middle}',
+  '.lane{font-size:12px;font-weight:bold}.fault{font-weight:bold}.cross{fill:none;stroke-width:2.5}',
+  '.phase{font-size:10px;font-style:italic;text-anchor:end}.clock{font-style:italic}',
   colours(LIGHT),
   `@media(prefers-color-scheme:dark){${colours(DARK)}}`,
 ].join('')
