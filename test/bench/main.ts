@@ -2,12 +2,14 @@
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { benchGap, benchKvGap } from './gap.js'
 import { type BenchOptions, readCommandLine } from './options.js'
+import { benchRecovery } from './recovery.js'
 import { printTable, type Row } from './table.js'
 import { git } from './trees.js'
 
 const BENCHES: { readonly [name: string]: (options: BenchOptions) => Promise<Row[]> } = {
   gap: benchGap,
   'kv-gap': benchKvGap,
+  recovery: benchRecovery,
 }
 
 const options = readCommandLine(process.argv.slice(2))

@@ -131,6 +131,14 @@ export class Rig {
     await askOne(this.trigger, { cmd: 'leave' }, 'stopping')
   }
 
+  /** Writes the config anew and has the supervisor read it again. */
+  async reload(more: string): Promise<void> {
+    this.configure(more)
+    const before = this.told().length
+    this.supervisor?.kill('SIGHUP')
+    await until(() => (this.told().slice(before).includes('the config was read again') ? true : null))
+  }
+
   /** Asks for a swap and does not wait: resolves once it is under way. */
   async beginSwap(): Promise<{ ended: Promise<unknown> }> {
     const answers = ask(this.trigger, { cmd: 'swap' })
