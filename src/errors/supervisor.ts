@@ -17,13 +17,9 @@ export const supervisorErrors = {
     now: 'it holds no listener and has started nothing',
     todo: 'mend what the sentence names and start it again',
   }),
-  ERR_HANDOFF_STATE_SUPERVISOR_DIED: (doing: string, result: 'committed' | 'rolledBack' | 'nobodyServes') => ({
+  ERR_HANDOFF_STATE_SUPERVISOR_DIED: (doing: string, whoServes: string) => ({
     happened: `the supervisor ended while it was ${doing}`,
-    now: {
-      committed: 'the successor serves',
-      rolledBack: 'the incumbent serves',
-      nobodyServes: 'neither incumbent nor successor serves; the program is started afresh',
-    }[result],
+    now: whoServes,
     todo: 'look into why the supervisor ended; swap again if the outcome is not the wanted one',
   }),
   ERR_HANDOFF_STOPPED: () => ({

@@ -235,8 +235,8 @@ export class SupervisorCore {
     })
   }
 
-  refuse(): void {
-    this.#pending?.settle.reject(supervisorError('ERR_HANDOFF_STATE_SWAP_REFUSED', [this.hear.stateText()]))
+  refuse(why: Error = supervisorError('ERR_HANDOFF_STATE_SWAP_REFUSED', [this.hear.stateText()])): void {
+    this.#pending?.settle.reject(why)
     this.#pending = null
   }
 

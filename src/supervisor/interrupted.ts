@@ -3,7 +3,7 @@ import type { Journal, JournalPhase } from '../../machines/handoff/protocol.js'
 import { supervisorError } from '../errors/supervisor.js'
 import { isAlive, processStartedAt } from '../os/processes.js'
 import type { LeftJournal } from './journal.js'
-import type { ProcessFacts, SwapOutcome } from './types.js'
+import type { ProcessFacts, SwapOutcome, SwapResult } from './types.js'
 
 /** The kernel tells a process's start to the second, and the clock may have been slewed since, ms. */
 const CLOCK_SLACK_MS = 2_000
@@ -29,6 +29,12 @@ const DOING: { readonly [phase in JournalPhase]: string } = {
   resumingAfterAbort: 'bringing the incumbent back',
 }
 
+const WHO_SERVES: { readonly [result in SwapResult]: string } = {
+  committed: 'the successor serves',
+  rolledBack: 'the incumbent serves',
+  nobodyServes: 'neither incumbent nor successor serves; the program is started afresh',
+}
+
 /** @param serving who answers on the control path now; null when nobody did and nobody is left who could. */
 export function interruptedOutcome(left: LeftJournal, serving: ProcessFacts | null): SwapOutcome {
   const result =
@@ -39,7 +45,7 @@ export function interruptedOutcome(left: LeftJournal, serving: ProcessFacts | nu
         : serving.pid === left.incumbentPid
           ? 'rolledBack'
           : 'nobodyServes'
-  const error = supervisorError('ERR_HANDOFF_STATE_SUPERVISOR_DIED', [DOING[left.phase], result])
+  const error = supervisorError('ERR_HANDOFF_STATE_SUPERVISOR_DIED', [DOING[left.phase], WHO_SERVES[result]])
   const startedAtMs = Number(left.startedAtUnixMs)
   return {
     handoffId: left.handoffId,

@@ -118,17 +118,17 @@ describe('the supervisor as a service', () => {
   test('sockets of a socket unit are its listeners, named in the config or not, and stay open over every restart', async () => {
     const made = await rig({ listeners: () => '[{ name = "http", addr = "127.0.0.1:1" }]' })
     const sockets = ['http', 'extra'].map((name) => bindListener({ name, address: '127.0.0.1:0' }))
-    ends.push(() => sockets.forEach(({ fd }) => closeFd(fd)))
-    const [http] = sockets
-    made.port = (http?.address as { port: number }).port
+    ends.push(() => {
+      for (const { fd } of sockets) closeFd(fd)
+    })
+    const ports = sockets.map(({ address }) => (address as { port: number }).port)
+    made.port = ports[0] as number
     // LISTEN_PID is the service's own, which nobody knows before it runs; systemd sets it between fork and exec.
     const activation = { LISTEN_FDS: '2', LISTEN_FDNAMES: 'http:extra' }
     const start = () => made.start({ env: activation, fds: sockets.map(({ fd }) => fd) })
     await start()
     const addresses = (await made.status()).listeners.map(({ name, address }) => `${name} ${address}`)
-    expect(addresses).toEqual(
-      sockets.map(({ name, address }) => `${name} 127.0.0.1:${(address as { port: number }).port}`),
-    )
+    expect(addresses).toEqual([`http 127.0.0.1:${ports[0]}`, `extra 127.0.0.1:${ports[1]}`])
     const clients = new Clients(made.port)
     await clients.answered()
     await made.killSupervisor()
