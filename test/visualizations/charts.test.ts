@@ -1,11 +1,15 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { machineParts } from '../../machines/explore/machine-parts.js'
+import { mutants } from '../../machines/explore/mutants.js'
+import { DEFAULT_POLICY } from '../../machines/handoff/policy.js'
 import { type ChartState, chartOf } from '../../visualizations/charts/chart.js'
 import type { PlacedBox } from '../../visualizations/charts/column.js'
 import { chartFiles, GENERATED } from '../../visualizations/charts/files.js'
 import { layoutOf } from '../../visualizations/charts/layout.js'
-import { CHARTS } from '../../visualizations/charts/machines.js'
+import { CHARTS, type ChartSource } from '../../visualizations/charts/machines.js'
+import { svgOf } from '../../visualizations/charts/svg.js'
+import { FIRM } from '../../visualizations/charts/text.js'
 import { ROOT, read } from '../tidy/sources.js'
 
 const files = await chartFiles()
@@ -28,6 +32,23 @@ describe('visualizations/generated', () => {
     const large = [...files].filter(([, content]) => content.length > 150_000).map(([path]) => path)
     expect(large).toEqual([])
   })
+})
+
+test('another limit is another chart', async () => {
+  const source = CHARTS.find(({ name }) => name === 'swap') as ChartSource
+  const draw = async (changed: ChartSource) => svgOf(await layoutOf(chartOf(changed), changed), '')
+  const policy = { ...DEFAULT_POLICY, livenessMs: 11_000 }
+  expect(await draw(source)).not.toContain(`(11${FIRM}s)`)
+  expect(await draw({ ...source, input: { policy, incumbentPid: 1 } })).toContain(`(11${FIRM}s)`)
+})
+
+test.each(CHARTS)('no guard, clock or actor can leave $name without leaving its chart', (source) => {
+  const drawn = JSON.stringify(chartOf(source))
+  const kinds = new Set(['dropGuard', 'negateGuard', 'dropTimer', 'dropInvoke'])
+  const changed = mutants(source.machine).filter(({ kind }) => kinds.has(kind))
+  const unseen = changed.filter((mutant) => JSON.stringify(chartOf({ ...source, machine: mutant.build() })) === drawn)
+  expect(unseen.map(({ id }) => id)).toEqual([])
+  expect(changed.length).toBeGreaterThan(0)
 })
 
 describe.each(CHARTS)('the chart of $name', (source) => {
