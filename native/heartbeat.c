@@ -16,16 +16,20 @@
 struct writer {
   int fd;
   uv_mutex_t lock;
-  uv_cond_t stop_asked;
+  uv_cond_t changed;
 
   uint8_t *pending; /* bytes accepted but not taken by the kernel: pending[sent..length) */
   size_t pending_sent;
   size_t pending_length;
   size_t pending_capacity;
 
+  /* The thread stays from the first beat on: starting and joining one would cost more than the phases it beats through. */
+  bool has_thread;
   bool beating;
-  bool stopping;
+  bool ending;
   uv_thread_t thread;
+  uint64_t due;
+  uint64_t asleep_until; /* 0: awake */
   uint8_t *frame;
   struct writer_beat beat;
 
@@ -133,19 +137,27 @@ static void beat_locked(writer *self) {
 
 static void run(void *argument) {
   writer *self = argument;
-  uint64_t period_ns = self->beat.period_ms * 1000000;
   uv_mutex_lock(&self->lock);
-  uint64_t due = uv_hrtime() + period_ns;
-  while (!self->stopping) {
+  while (!self->ending) {
+    if (!self->beating) {
+      /* Nothing to do until told: a quiet process has no wake-up from here. */
+      self->asleep_until = UINT64_MAX;
+      uv_cond_wait(&self->changed, &self->lock);
+      self->asleep_until = 0;
+      continue;
+    }
     uint64_t now = uv_hrtime();
-    if (now < due) {
-      uv_cond_timedwait(&self->stop_asked, &self->lock, due - now);
+    if (now < self->due) {
+      self->asleep_until = self->due;
+      uv_cond_timedwait(&self->changed, &self->lock, self->due - now);
+      self->asleep_until = 0;
       continue;
     }
     beat_locked(self);
     /* A process that was stopped (SIGSTOP) sends one beat when it wakes, not all that it missed. */
-    due += period_ns;
-    if (due < uv_hrtime()) due = uv_hrtime() + period_ns;
+    uint64_t period_ns = self->beat.period_ms * 1000000;
+    self->due += period_ns;
+    if (self->due < uv_hrtime()) self->due = uv_hrtime() + period_ns;
   }
   uv_mutex_unlock(&self->lock);
 }
@@ -158,7 +170,7 @@ writer *writer_new(int fd) {
     free(self);
     return NULL;
   }
-  if (uv_cond_init(&self->stop_asked) != 0) {
+  if (uv_cond_init(&self->changed) != 0) {
     uv_mutex_destroy(&self->lock);
     free(self);
     return NULL;
@@ -166,10 +178,20 @@ writer *writer_new(int fd) {
   return self;
 }
 
+static void end_thread(writer *self) {
+  if (!self->has_thread) return;
+  uv_mutex_lock(&self->lock);
+  self->ending = true;
+  uv_cond_signal(&self->changed);
+  uv_mutex_unlock(&self->lock);
+  uv_thread_join(&self->thread);
+}
+
 void writer_free(writer *self) {
-  writer_stop_beating(self);
-  uv_cond_destroy(&self->stop_asked);
+  end_thread(self);
+  uv_cond_destroy(&self->changed);
   uv_mutex_destroy(&self->lock);
+  free(self->frame);
   free(self->pending);
   free(self);
 }
@@ -188,15 +210,7 @@ ssize_t writer_flush(writer *self) {
   return result;
 }
 
-int writer_start_beating(writer *self, const struct writer_beat *beat) {
-  if (self->beating) return -EALREADY;
-  self->frame = malloc(beat->frame_length);
-  if (self->frame == NULL) return -ENOMEM;
-  memcpy(self->frame, beat->frame, beat->frame_length);
-  self->beat = *beat;
-  self->beat.frame = self->frame;
-  self->stopping = false;
-
+static int start_thread(writer *self) {
   /* Signals belong to the main thread: a handler that ran here would interrupt nothing that waits for it. */
   sigset_t all, before;
   sigfillset(&all);
@@ -204,26 +218,39 @@ int writer_start_beating(writer *self, const struct writer_beat *beat) {
   uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = THREAD_STACK_BYTES};
   int started = uv_thread_create_ex(&self->thread, &options, run, self);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+  self->has_thread = started == 0;
+  return started;
+}
 
-  if (started != 0) {
-    free(self->frame);
-    self->frame = NULL;
-    return started;
-  }
+int writer_start_beating(writer *self, const struct writer_beat *beat) {
+  if (self->beating) return -EALREADY;
+  uint8_t *frame = malloc(beat->frame_length);
+  if (frame == NULL) return -ENOMEM;
+  memcpy(frame, beat->frame, beat->frame_length);
+
+  uv_mutex_lock(&self->lock);
+  self->frame = frame;
+  self->beat = *beat;
+  self->beat.frame = frame;
+  self->due = uv_hrtime() + beat->period_ms * 1000000;
   self->beating = true;
-  return 0;
+  /* One that wakes in time by itself, from the phase before, is left asleep. */
+  if (self->asleep_until > self->due) uv_cond_signal(&self->changed);
+  uv_mutex_unlock(&self->lock);
+
+  int started = self->has_thread ? 0 : start_thread(self);
+  if (started != 0) writer_stop_beating(self);
+  return started;
 }
 
 void writer_stop_beating(writer *self) {
   if (!self->beating) return;
+  /* The thread beats under the lock alone, so that no beat leaves after this; it finds out when it wakes. */
   uv_mutex_lock(&self->lock);
-  self->stopping = true;
-  uv_cond_signal(&self->stop_asked);
-  uv_mutex_unlock(&self->lock);
-  uv_thread_join(&self->thread);
   self->beating = false;
   free(self->frame);
   self->frame = NULL;
+  uv_mutex_unlock(&self->lock);
 }
 
 void writer_look(writer *self, struct writer_facts *facts) {

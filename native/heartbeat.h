@@ -25,7 +25,7 @@ struct writer_facts {
 
 /* Borrows the fd: close it only after writer_free. NULL when memory is short. */
 writer *writer_new(int fd);
-/* Stops the thread, forgets what is pending. */
+/* Ends and joins the thread, forgets what is pending. */
 void writer_free(writer *self);
 
 /* Takes all bytes or none: bytes still pending after it, or -errno (a dead peer; nothing was kept). */
@@ -35,7 +35,7 @@ ssize_t writer_flush(writer *self);
 
 /* 0 or -errno; -EALREADY when it beats already. The first beat comes one period from now. */
 int writer_start_beating(writer *self, const struct writer_beat *beat);
-/* Joins the thread. No beat leaves after it returns. */
+/* No beat leaves after it returns. The thread sleeps on, without a wake-up, until it beats again or writer_free. */
 void writer_stop_beating(writer *self);
 
 void writer_look(writer *self, struct writer_facts *facts);

@@ -44,12 +44,11 @@ export async function confirmServing(
   pid: number,
   options: { pollMs: number; timeoutMs: number; signal: AbortSignal },
 ): Promise<Hello> {
-  // The first looks come quickly: mostly it is a matter of a millisecond.
+  // Mostly it is a matter of a millisecond; a look before that would take time from who is about to serve.
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, options.pollMs)) {
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
     options.signal.throwIfAborted()
     const hello = await askHello(path, { timeoutMs: options.timeoutMs, signal: options.signal })
     if (hello?.pid === pid) return hello
-    options.signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }

@@ -28,11 +28,15 @@ export function bindIncumbent(core: DaemonCore) {
         await core.noting('open', state.open(input.reason, signal))
         return { canResume: state.canResume }
       }),
-      publishControl: fromPromise(async () => {
-        await refuseTakenPath(core)
-        core.publish()
+      publishControl: fromPromise(() =>
+        core.keeping(async () => {
+          await refuseTakenPath(core)
+          core.publish()
+        }),
+      ),
+      copyConnections: fromPromise(async ({ signal }) => {
+        await Promise.all([moves.copy(signal), core.surroundings.rehearse(log)])
       }),
-      copyConnections: fromPromise(({ signal }) => moves.copy(signal)),
       drain: fromPromise(({ input }) => {
         // The cut belongs to the same budget, which the supervisor counts too.
         const cutMs = moves.wanted ? Math.min(policy.cutMs, input.budgetMs / 4) : 0
@@ -115,7 +119,7 @@ function toMessage(said: FromIncumbent, handoffId: HandoffId, lastError: Error |
   }
 }
 
-export function logSaid(core: DaemonCore, event: SupervisorToIncumbentEvent): void {
+export function logSaid(core: DaemonCore, event: SupervisorToIncumbentEvent, handoffId: HandoffId | null = null): void {
   const name = {
     'supervisor.requestedDrain': LOG_EVENTS.prepare,
     'supervisor.requestedSeal': LOG_EVENTS.seal,
@@ -123,7 +127,7 @@ export function logSaid(core: DaemonCore, event: SupervisorToIncumbentEvent): vo
     'supervisor.aborted': LOG_EVENTS.abort,
     'supervisor.requestedResume': LOG_EVENTS.resume,
   }[event.type as string]
-  if (name !== undefined) core.log.info({ event: name, handoffId: core.control.session?.handoffId }, event.type)
+  if (name !== undefined) core.log.info({ event: name, handoffId }, event.type)
 }
 
 /** A cold start must not rename over the socket of a daemon that serves other data. */

@@ -12,15 +12,22 @@ import type { DaemonCore } from './core.js'
 const LOOK_MS = 1_000
 
 export function bindSuccessor(core: DaemonCore, channel: MessageChannel) {
-  const { control, state, listeners, log, policy } = core
+  const { state, listeners, log, policy } = core
   return successorMachine.provide({
     actors: {
-      prepare: fromPromise(({ signal }) => core.noting('prepare', state.prepare(signal))),
+      prepare: fromPromise(async ({ signal }) => {
+        await core.surroundings.rehearse(log)
+        await core.noting('prepare', state.prepare(signal))
+        stageEarly(core)
+        // Leaves the thread that beats asleep: making it belongs in no gap.
+        channel.startBeating(policy.heartbeatPeriodMs)
+        channel.stopBeating()
+      }),
       fetchConnections: fromPromise(({ signal }) => core.incoming.fetch(signal)),
-      acquireLock: fromPromise(async () => state.acquireLock()),
+      acquireLock: fromPromise(async () => state.acquireLock('later')),
       openState: fromPromise(({ input, signal }) => core.noting('open', state.open(input.reason, signal))),
-      stageTakeover: fromPromise(async () => control.stage()),
-      publishControl: fromPromise(async () => core.publish()),
+      stageTakeover: fromPromise(() => core.keeping(() => core.stage())),
+      publishControl: fromPromise(() => core.keeping(() => core.publish())),
       probeControl: fromPromise(async ({ signal }) => {
         const hello = await askHello(core.options.controlSocket, { timeoutMs: LOOK_MS, signal })
         return { answeredBy: hello === null ? 'nobody' : hello.pid === process.pid ? 'self' : 'other' } as const
@@ -50,7 +57,18 @@ export function bindSuccessor(core: DaemonCore, channel: MessageChannel) {
       } as const
       // Behind the message, where version 1 readers do not look.
       to.send(ready, said.fingerprint === null ? undefined : fingerprintBytes(said.fingerprint))
+      // The supervisor checks Ready meanwhile: time for what nobody decides by.
+      setImmediate(() => state.announce())
     }
+  }
+}
+
+/** Outside the gap. What fails here fails again when the machine asks for it, and is told then. */
+function stageEarly(core: DaemonCore): void {
+  try {
+    core.stage()
+  } catch (error) {
+    core.log.debug({ err: error }, 'the control socket could not be bound yet')
   }
 }
 

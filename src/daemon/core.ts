@@ -1,8 +1,9 @@
 /** What the two machines of a daemon process share: its state, listeners, control socket, log, and its way out. */
-import type { ExitStatus } from '../../machines/handoff/failures.js'
+import { type ExitStatus, meaningOfExit } from '../../machines/handoff/failures.js'
 import type { Policy } from '../../machines/handoff/policy.js'
-import { type InspectTap, inspectTap } from '../observe/inspect-tap.js'
+import { type InspectTap, inspectTap, watchedBy } from '../observe/inspect-tap.js'
 import { createLog, type Logger } from '../observe/log.js'
+import { machineObserver } from '../observe/machine-observer.js'
 import { ControlServer, type SessionHandlers } from './control-server.js'
 import { IncomingMove } from './incoming-move.js'
 import type { ListenerSet } from './listener-set.js'
@@ -13,6 +14,16 @@ import { DaemonState } from './state.js'
 
 /** How long leaving clients may take to be told, ms, before the process is gone all the same. */
 const RELEASE_MS = 1_000
+
+/** What differs between a real swap and a rehearsal: there nobody leaves, nobody watches, and nothing is rehearsed. */
+export interface Surroundings {
+  leave(status: ExitStatus): void
+  readonly watched: boolean
+  /** Before a cut, while somebody serves. Never rejects. */
+  rehearse(log: Logger): Promise<void>
+}
+
+const PLAIN: Surroundings = { leave: (status) => process.exit(status), watched: true, rehearse: async () => {} }
 
 export class DaemonCore {
   readonly options: DaemonOptions
@@ -32,14 +43,23 @@ export class DaemonCore {
   lastError: Error | null = null
   /** No control socket was published yet: the path may belong to somebody else. */
   cold = true
+  readonly surroundings: Surroundings
   #exiting = false
 
-  constructor(options: DaemonOptions, policy: Policy, listeners: ListenerSet, session: SessionHandlers) {
+  constructor(
+    options: DaemonOptions,
+    policy: Policy,
+    listeners: ListenerSet,
+    session: SessionHandlers,
+    surroundings: Surroundings = PLAIN,
+  ) {
+    this.surroundings = surroundings
     this.options = options
     this.policy = policy
     this.listeners = listeners
     this.log = (options.log ?? createLog()).child({ controlSocket: options.controlSocket })
-    this.tap = inspectTap({ ...options, buildId: options.buildId ?? '', inspect: options.inspect, log: this.log })
+    const tap = { ...options, buildId: options.buildId ?? '', inspect: options.inspect, log: this.log }
+    this.tap = surroundings.watched ? inspectTap(tap) : null
     this.moves = new OutgoingMoves(listeners, policy, this.log)
     this.incoming = new IncomingMove(options.controlSocket, listeners, this.log)
     this.state = new DaemonState(options, listeners, this.log)
@@ -53,6 +73,17 @@ export class DaemonCore {
       log: this.log,
       session,
     })
+  }
+
+  /** For createActor: those who want to see this role's machine. */
+  watched(role: 'incumbent' | 'successor'): ReturnType<typeof watchedBy> {
+    return this.surroundings.watched ? watchedBy(this.tap?.as(role), machineObserver('daemon')) : {}
+  }
+
+  /** Bound under names of their own, both: everything about them that can fail. */
+  stage(): void {
+    this.rendezvous.stage()
+    this.control.stage()
   }
 
   /** The rendezvous first: whoever gets an answer on the control path may ask for listeners next. */
@@ -85,6 +116,16 @@ export class DaemonCore {
     }
   }
 
+  /** Passes a result on; a failure is kept for the last words of this process. */
+  async keeping(doing: () => void | Promise<void>): Promise<void> {
+    try {
+      await doing()
+    } catch (error) {
+      this.lastError = error instanceof Error ? error : new Error(String(error))
+      throw error
+    }
+  }
+
   /** For what the design takes for granted: if it fails, this process must not pretend to serve. */
   mustSucceed(what: string, doing: Promise<unknown>): void {
     doing.catch((error: unknown) => {
@@ -104,9 +145,16 @@ export class DaemonCore {
   exit(status: ExitStatus): void {
     if (this.#exiting) return
     this.#exiting = true
+    const why = meaningOfExit(status)
+    // An exit status alone tells a person nothing.
+    if (why !== null)
+      this.log.fatal({ status, ...(this.lastError && { err: this.lastError }) }, `${why}; this process ends`)
     const session = this.control.session
-    const leave = (): void => process.exit(status)
-    setTimeout(leave, RELEASE_MS)
+    const timer = setTimeout(() => leave(), RELEASE_MS)
+    const leave = (): void => {
+      clearTimeout(timer)
+      this.surroundings.leave(status)
+    }
     // What a successor reads now, and what this process never read, ends here without a word to the clients.
     const released = this.moves.finished || !this.moves.served ? undefined : this.listeners.release()
     void Promise.allSettled([session?.flushed(), released]).then(() => {

@@ -83,6 +83,8 @@ export class OutgoingMoves {
 
   /** After the drain. Never rejects: what is not told stays here. */
   async cut(signal: AbortSignal): Promise<void> {
+    // None is left that could move: two more ways over a socket, in the gap, for nothing.
+    if (this.#listeners.openConnections() === 0) return
     await this.#with(signal, async (move) => {
       this.#cut = await move.sender.cut()
     })

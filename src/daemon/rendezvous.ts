@@ -34,8 +34,13 @@ export class Rendezvous {
     this.#log = log
   }
 
-  /** Own uid and root only, whoever else may talk on the control socket: descriptors are the service itself. */
   publish(): void {
+    this.stage()
+    this.#staged?.publish()
+  }
+
+  /** Own uid and root only, whoever else may talk on the control socket: descriptors are the service itself. */
+  stage(): void {
     if (this.#staged?.leadsHere()) return
     const staged = stageUnixServer(this.#path)
     this.close()
@@ -46,7 +51,6 @@ export class Rendezvous {
       },
       onTrouble: (error) => this.#log.warn({ err: error }, 'the rendezvous socket could not accept; trying again'),
     })
-    staged.publish()
   }
 
   close(): void {

@@ -1,22 +1,12 @@
 /** The embedding door: run a daemon whose program can be replaced while it runs. */
-import { type Actor, createActor } from 'xstate'
-import type { incumbentMachine } from '../../machines/handoff/incumbent.machine.js'
 import { checkPolicy, type Policy } from '../../machines/handoff/policy.js'
-import type { successorMachine } from '../../machines/handoff/successor.machine.js'
-import { MessageChannel } from '../channel/message-channel.js'
-import { pollClock } from '../channel/poll-clock.js'
-import { stateText } from '../channel/state-text.js'
 import { daemonError } from '../errors/daemon.js'
-import { watchedBy } from '../observe/inspect-tap.js'
-import { machineObserver } from '../observe/machine-observer.js'
 import { checkSocketPath } from '../os/unix-socket.js'
-import { bindIncumbent, logSaid, toIncumbentEvent } from './bind-incumbent.js'
-import { bindSuccessor, toSuccessorEvent } from './bind-successor.js'
-import { DaemonCore } from './core.js'
 import { ListenerSet } from './listener-set.js'
 import type { Daemon, DaemonOptions } from './options.js'
+import { rehearse } from './rehearsal.js'
 import { detectRole, takeLingerMs } from './role.js'
-import { watchPath } from './watch-path.js'
+import { DaemonRoles } from './roles.js'
 
 /**
  * Runs the daemon: cold start, or takeover when a supervisor started this process as a successor. Resolves once it
@@ -27,101 +17,25 @@ export async function serveDaemon<L extends string = string>(given: DaemonOption
   const options = given as unknown as DaemonOptions
   const role = detectRole()
   const policy = validPolicy(options, role.role === 'successor' ? role.deadlineMs : null)
-  checkSocketPath(options.controlSocket)
+  // The longer one decides; found out only when it is bound, it would cost a swap.
+  checkSocketPath(`${options.controlSocket}.fds`)
   const listeners = new ListenerSet(role.listeners, options.listeners ?? {})
 
-  let incumbent: Actor<typeof incumbentMachine> | null = null
-  const core = new DaemonCore(options, policy, listeners, {
-    onAttended: () => {
-      if (incumbent?.getSnapshot().can({ type: 'supervisor.attended' }) !== true) return false
-      incumbent.send({ type: 'supervisor.attended' })
-      return true
-    },
-    onMessage: (message) => {
-      const event = toIncumbentEvent(message)
-      if (event !== null) logSaid(core, event)
-      if (message.type === 'PrepareHandoff') core.moves.keepOnly(message.successorPid)
-      incumbent?.send(event ?? { type: 'supervisor.violatedProtocol' })
-    },
-    onEnd: () => {
-      core.control.closeSession()
-      incumbent?.send({ type: 'supervisor.disconnected' })
-    },
-    onViolation: () => incumbent?.send({ type: 'supervisor.violatedProtocol' }),
+  const roles = new DaemonRoles(options, policy, listeners, {
+    leave: (status) => process.exit(status),
+    watched: true,
+    rehearse: (log) => rehearse(policy, log),
   })
-
-  const successor = role.role === 'successor' ? startSuccessor(core, role.channelFd, role.deadlineMs !== null) : null
-  const stop = (): void => {
-    if (incumbent !== null) incumbent.send({ type: 'process.stopRequested' })
-    else successor?.actor.send({ type: 'process.stopRequested' })
-  }
+  const stop = (): void => roles.stop()
   if (options.handleSignals !== false) {
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
   }
 
   // A process that ends never resolves: exitProcess has been called.
-  await successor?.live
-  incumbent = startIncumbent(core, successor === null ? 'cold' : 'live')
-  const serving = incumbent
-  await new Promise<void>((resolve) => {
-    if (serving.getSnapshot().hasTag('accepting')) resolve()
-    const watch = serving.subscribe((snapshot) => {
-      if (!snapshot.hasTag('accepting')) return
-      watch.unsubscribe()
-      resolve()
-    })
-  })
-  return { role: role.role, state: () => stateText(serving.getSnapshot().value), stop }
-}
-
-function startIncumbent(core: DaemonCore, start: 'cold' | 'live'): Actor<typeof incumbentMachine> {
-  if (start === 'live') core.cold = false
-  const actor = createActor(bindIncumbent(core), {
-    input: { policy: core.policy, start, canResume: core.state.canResume },
-    clock: pollClock as never,
-    ...watchedBy(core.tap?.as('incumbent'), machineObserver('daemon')),
-  })
-  let served = false
-  let unwatch = (): void => {}
-  actor.subscribe((snapshot) => {
-    const serves = snapshot.hasTag('accepting')
-    if (serves === served) return
-    served = serves
-    core.control.serve(serves)
-    core.moves.serve(serves)
-    unwatch()
-    unwatch = serves
-      ? watchPath(core.options.controlSocket, () => actor.send({ type: 'process.pathLost' }), core.log)
-      : () => {}
-    core.log.info({ state: stateText(snapshot.value) }, serves ? 'serving' : 'not serving')
-  })
-  actor.start()
-  return actor as unknown as Actor<typeof incumbentMachine>
-}
-
-function startSuccessor(core: DaemonCore, channelFd: number, deadlineKnown: boolean) {
-  const channel: MessageChannel = new MessageChannel(channelFd, {
-    onMessage: (message) => actor.send(toSuccessorEvent(message, channel) ?? { type: 'supervisor.violatedProtocol' }),
-    onEnd: () => actor.send({ type: 'supervisor.disconnected' }),
-    onViolation: () => actor.send({ type: 'supervisor.violatedProtocol' }),
-  })
-  const actor = createActor(bindSuccessor(core, channel), {
-    input: { policy: core.policy, deadlineKnown },
-    clock: pollClock as never,
-    ...watchedBy(core.tap?.as('successor'), machineObserver('daemon')),
-  })
-  const live = new Promise<void>((resolve) => {
-    actor.subscribe({
-      complete: () => {
-        if (actor.getSnapshot().output?.live !== true) return
-        channel.close()
-        resolve()
-      },
-    })
-  })
-  actor.start()
-  return { actor: actor as unknown as Actor<typeof successorMachine>, live }
+  if (role.role === 'successor') await roles.takeOver(role.channelFd, role.deadlineMs !== null)
+  await roles.serve(role.role === 'successor' ? 'live' : 'cold')
+  return { role: role.role, state: () => roles.state(), stop }
 }
 
 function validPolicy(options: DaemonOptions, deadlineMs: number | null): Policy {

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import type { OpenReason, SealOutput } from '../../machines/handoff/incumbent.machine.js'
 import type { OpenReport } from '../../machines/handoff/successor.machine.js'
 import { daemonError } from '../errors/daemon.js'
+import type { HandoffError } from '../errors/handoff-error.js'
 import type { Logger } from '../observe/log.js'
 import { type DataDirLock, tryLockDataDir } from '../os/data-dir-lock.js'
 import type { ListenerSet } from './listener-set.js'
@@ -24,23 +25,31 @@ export class DaemonState {
     mkdirSync(options.dataDir, { recursive: true })
   }
 
-  /** One try. */
-  acquireLock(): { held: boolean } {
+  /** One try. @param pidFile `later`: when {@link announce} is called */
+  acquireLock(pidFile: 'now' | 'later' = 'now'): { held: boolean } {
     if (this.#lock !== null) return { held: true }
-    const attempt = tryLockDataDir(this.#options.dataDir)
+    const attempt = tryLockDataDir(this.#options.dataDir, { pidFile })
     if (!attempt.held) {
       this.#log.debug({ holderPid: attempt.holderPid }, 'the data-dir lock is held by another process')
       return { held: false }
     }
-    if (attempt.lock.warning !== null) this.#log.warn({ err: attempt.lock.warning }, 'no pidfile could be written')
+    this.#warn(attempt.lock.warning)
     this.#lock = attempt.lock
     return { held: true }
   }
 
+  /** Writes the pidfile that was put off. */
+  announce(): void {
+    this.#warn(this.#lock?.announce() ?? null)
+  }
+
   /** INV-02: called by the machine after seal alone. */
   releaseLock(): void {
-    this.#lock?.release()
+    const lock = this.#lock
     this.#lock = null
+    lock?.release({ pidFile: 'later' })
+    // The successor waits for the lock, not for the hint.
+    if (lock !== null) setImmediate(() => lock.retract())
   }
 
   async prepare(signal: AbortSignal): Promise<void> {
@@ -107,6 +116,10 @@ export class DaemonState {
     const open = this.#open
     this.#open = null
     await open?.close()
+  }
+
+  #warn(warning: HandoffError | null): void {
+    if (warning !== null) this.#log.warn({ err: warning }, 'no pidfile could be written')
   }
 
   #opened(): OpenDaemon {

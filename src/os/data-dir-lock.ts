@@ -24,8 +24,16 @@ export interface DataDirLock {
   readonly via: FlockVia
   /** The pidfile could not be written; the lock is held all the same. */
   readonly warning: HandoffError | null
-  /** Removes the pidfile, unlocks, closes. Once. */
-  release(): void
+  /** Writes the pidfile, where that was put off. @returns why it could not be written */
+  announce(): HandoffError | null
+  /** Removes the pidfile, unless that is put off, unlocks, closes. Once. */
+  release(options?: PidFileOptions): void
+  /** Removes the pidfile while it names this process. */
+  retract(): void
+}
+export interface PidFileOptions {
+  /** `later`: the caller will announce or retract. In a handoff others wait for the lock, nobody for the hint. Default `now`. */
+  readonly pidFile?: 'now' | 'later'
 }
 export type FlockVia = 'fs-ext' | 'native'
 
@@ -35,15 +43,15 @@ export type LockAttempt =
   | { readonly held: false; readonly holderPid: number | null; readonly holderAlive: boolean }
 
 /** Never waits. @throws ERR_HANDOFF_LOCK_DIR when the directory is missing, read-only or not a directory */
-export function tryLockDataDir(dir: string): LockAttempt {
+export function tryLockDataDir(dir: string, options: PidFileOptions = {}): LockAttempt {
   const path = join(dir, LOCK_FILE)
   const fd = openLockFile(dir, path)
   try {
-    if (lockOnce(fd)) return { held: true, lock: held(dir, path, fd) }
+    if (lockOnce(fd)) return { held: true, lock: held(dir, path, fd, options) }
     const holderPid = readPidFile(dir)
     const holderAlive = holderPid === null || isAlive(holderPid)
     // The kernel lets a dead holder's lock go a moment after its death: once more, on the same inode.
-    if (!holderAlive && lockOnce(fd)) return { held: true, lock: held(dir, path, fd) }
+    if (!holderAlive && lockOnce(fd)) return { held: true, lock: held(dir, path, fd, options) }
     closeSync(fd)
     return { held: false, holderPid, holderAlive }
   } catch (error) {
@@ -67,26 +75,32 @@ function isSameFile(fd: number, path: string): boolean {
   return there !== undefined && there.dev === mine.dev && there.ino === mine.ino
 }
 
-function held(dir: string, path: string, fd: number): DataDirLock {
+function held(dir: string, path: string, fd: number, options: PidFileOptions): DataDirLock {
   // Somebody unlinked the file between our open and our lock: another process could lock its replacement (INV-01).
   if (!isSameFile(fd, path)) throw new Error(`${path} was removed while it was being locked`)
-  const warning = writePidFile(dir)
+  const warning = options.pidFile === 'later' ? null : writePidFile(dir)
   let open = true
   return {
     path,
     fd,
     via: flock().via,
     warning,
-    release() {
+    announce: () => (open ? writePidFile(dir) : null),
+    retract: () => retract(dir),
+    release({ pidFile } = {}) {
       if (!open) return
       open = false
       // First the hint, while the lock still keeps others from writing theirs.
-      if (readPidFile(dir) === process.pid) removePidFile(dir)
+      if (pidFile !== 'later') retract(dir)
       // Explicitly: closing would leave it to a copy of the fd that somebody may have inherited.
       flock().unlock(fd)
       closeSync(fd)
     },
   }
+}
+
+function retract(dir: string): void {
+  if (readPidFile(dir) === process.pid) removePidFile(dir)
 }
 
 function writePidFile(dir: string): HandoffError | null {

@@ -10,9 +10,14 @@ export interface LeftJournal extends Journal {
   readonly writtenAtMs: number
 }
 
+/** How long a record may wait, ms: longer than a gap, so that no disk work of ours competes with the cut. */
+const RECORD_AFTER_MS = 20
+
 export class JournalFile {
   readonly #path: string | null
   readonly #log: Logger
+  /** Recorded and not yet on its way to the disk. A newer one takes its place. */
+  #waiting: { readonly record: Journal; readonly timer: NodeJS.Timeout } | null = null
   /** Writes happen one after the other, in the order they were asked for. */
   #last: Promise<void> = Promise.resolve()
 
@@ -25,18 +30,22 @@ export class JournalFile {
   /** On disk when it resolves. @throws errno exception: disk full, read-only */
   async write(record: Journal): Promise<void> {
     const path = this.#path
+    this.#forgetWaiting()
     if (path === null) return
     const bytes = encodeJournal(record)
     await this.#inTurn(() => replaceFile(path, bytes))
   }
 
-  /** Written meanwhile; the swap does not wait, and a failure does not stop it: the lock is the truth (decision 14). */
+  /** Written a little later; the swap does not wait, and a failure does not stop it: the lock is the truth (decision 14). */
   record(record: Journal): void {
-    this.write(record).catch((error: unknown) => this.#log.warn({ err: error }, 'the journal could not be written'))
+    this.#forgetWaiting()
+    if (this.#path === null) return
+    this.#waiting = { record, timer: setTimeout(() => this.#writeWaiting(), RECORD_AFTER_MS) }
   }
 
   clear(): void {
     const path = this.#path
+    this.#forgetWaiting()
     if (path === null) return
     this.#inTurn(() => removeFileDurably(path)).catch((error: unknown) =>
       this.#log.warn({ err: error }, 'the journal could not be removed'),
@@ -66,7 +75,20 @@ export class JournalFile {
   }
 
   settled(): Promise<void> {
+    this.#writeWaiting()
     return this.#last
+  }
+
+  #writeWaiting(): void {
+    if (this.#waiting === null) return
+    this.write(this.#waiting.record).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'the journal could not be written'),
+    )
+  }
+
+  #forgetWaiting(): void {
+    clearTimeout(this.#waiting?.timer)
+    this.#waiting = null
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {

@@ -16,10 +16,11 @@ import { buildIdText, CAP_MANY_SESSIONS } from '../channel/identity.js'
 import { MessageChannel } from '../channel/message-channel.js'
 import { LOG_EVENTS, type Logger } from '../observe/log.js'
 import { closeFd, streamPair } from '../os/fds.js'
-import { dialUnix } from '../os/unix-socket.js'
+import { dialUnix, sweepStagedSockets } from '../os/unix-socket.js'
 import { fingerprintBehindReady } from '../wire/ready.js'
 import type { JournalFile } from './journal.js'
 import type { Processes } from './processes.js'
+import { rendezvousPath } from './take-listeners.js'
 import type { ProcessFacts } from './types.js'
 
 export interface SwapRunOptions {
@@ -68,7 +69,12 @@ export class SwapRun {
   /** The end of a process that this swap is about. */
   noteExit(pid: number): void {
     if (pid === this.options.incumbent.pid) this.options.send({ type: 'incumbent.exited' })
-    else if (pid === this.#successorPid) this.options.send({ type: 'successor.exited' })
+    else if (pid === this.#successorPid) {
+      this.options.send({ type: 'successor.exited' })
+      // INV-06: it binds its sockets early, under names that only a living process takes away.
+      for (const path of [this.options.controlSocket, rendezvousPath(this.options.controlSocket)])
+        sweepStagedSockets(path)
+    }
   }
 
   record(phase: JournalPhase) {
@@ -146,12 +152,12 @@ export class SwapRun {
         })
         return
       case 'SealRequest':
-        log.info({ event: LOG_EVENTS.seal, handoffId }, 'seal')
         to?.send({ type: 'SealRequest', handoffId })
+        this.#tell({ event: LOG_EVENTS.seal, handoffId }, 'seal')
         return
       case 'Commit':
-        log.info({ event: LOG_EVENTS.commit, handoffId }, 'the successor serves')
         to?.send({ type: 'Commit', handoffId })
+        log.info({ event: LOG_EVENTS.commit, handoffId }, 'the successor serves')
         return
       case 'Abort':
         to?.send({ type: 'Abort', handoffId, reason: this.reasonOf(said.failure) })
@@ -183,7 +189,6 @@ export class SwapRun {
   }
 
   #toIncumbentEvent(message: Message): IncumbentEvent | null {
-    const { log } = this.options
     const { handoffId } = this
     switch (message.type) {
       case 'Hello':
@@ -194,10 +199,10 @@ export class SwapRun {
           session: (message.capabilities & CAP_MANY_SESSIONS) === 0n ? 'one' : 'many',
         }
       case 'Drained':
-        log.info({ event: LOG_EVENTS.drained, handoffId, openConnections: message.openConnsRemaining }, 'drained')
+        this.#tell({ event: LOG_EVENTS.drained, handoffId, openConnections: message.openConnsRemaining }, 'drained')
         return { type: 'incumbent.drained', acceptClosed: message.acceptClosed }
       case 'SealComplete':
-        log.info({ event: LOG_EVENTS.sealComplete, handoffId }, 'sealed')
+        this.#tell({ event: LOG_EVENTS.sealComplete, handoffId }, 'sealed')
         return {
           type: 'incumbent.sealed',
           revisions: message.lastRevisionPerShard.map(String),
@@ -225,7 +230,7 @@ export class SwapRun {
           versionOk: message.role === 'successor' && chooseVersion(message.protoMin, message.protoMax) !== null,
         }
       case 'Ready':
-        this.options.log.info({ event: LOG_EVENTS.ready, handoffId: this.handoffId }, 'the successor is ready')
+        this.#tell({ event: LOG_EVENTS.ready, handoffId: this.handoffId }, 'the successor is ready')
         return {
           type: 'successor.becameReady',
           healthy: message.healthzOk,
@@ -269,6 +274,11 @@ export class SwapRun {
     this.#incumbent = null
     // Commit may be the last word and must arrive before the end of the stream; write(2) has taken it by now or never will.
     channel?.close()
+  }
+
+  /** After the turn that it is about: what waits for a log line in the gap waits without service. */
+  #tell(what: object, text: string): void {
+    setImmediate(() => this.options.log.info(what, text))
   }
 
   #remainingMs(): number {

@@ -23,7 +23,7 @@ async function swapInTurn(
     }
     const gaps = new Map<string, Gap[]>()
     for (const [name, line] of running) {
-      const found = gapsOf(await line.stop())
+      const found = gapsOf(await line.stop(), line.pid)
       if (found.length !== rounds + warmUp) throw new Error(`${found.length} gaps of ${name} were seen, not all`)
       gaps.set(name, found.slice(warmUp))
     }

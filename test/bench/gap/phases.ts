@@ -13,43 +13,46 @@ export interface Gap {
 }
 export const PHASES = ['total', 'hops', 'supervisor', 'drain', 'seal', 'open', 'goLive'] as const
 
-/** Who says and hears what inside of the gap, in order; every second step is a hop over a socket. */
+/** What the supervisor says and hears inside of the gap, in order, and what happens at the other ends meanwhile. */
 const STEPS = [
-  ['drain', 'out:Drained'],
-  ['hops', 'in:Drained'],
-  ['supervisor', 'out:SealRequest'],
-  ['hops', 'in:SealRequest'],
-  ['seal', 'out:SealComplete'],
-  ['hops', 'in:SealComplete'],
-  ['supervisor', 'out:Begin'],
-  ['hops', 'in:Begin'],
-  ['open', 'out:Ready'],
-  ['hops', 'in:Ready'],
-  ['supervisor', 'out:Commit'],
-  ['hops', 'in:Commit'],
-  ['goLive', 'started'],
+  ['hops', 'in:Drained', 'supervisor'],
+  ['supervisor', 'out:SealRequest', 'supervisor'],
+  ['hops', 'in:SealRequest', 'primitive'],
+  ['seal', 'out:SealComplete', 'primitive'],
+  ['hops', 'in:SealComplete', 'supervisor'],
+  ['supervisor', 'out:Begin', 'supervisor'],
+  ['hops', 'in:Begin', 'primitive'],
+  ['open', 'out:Ready', 'primitive'],
+  ['hops', 'in:Ready', 'supervisor'],
+  ['supervisor', 'out:Commit', 'supervisor'],
+  ['hops', 'in:Commit', 'primitive'],
+  ['goLive', 'started', 'primitive'],
 ] as const
 
-export function gapsOf(moments: readonly Moment[]): Gap[] {
+/** A rehearsal says the same words, but never to the supervisor: what it hears and says tells the real ones apart. */
+export function gapsOf(moments: readonly Moment[], supervisorPid: number): Gap[] {
   const gaps: Gap[] = []
-  let from = 0
+  const next = (after: number, what: string, who: 'supervisor' | 'primitive'): number =>
+    moments.findIndex((m, i) => i > after && m.what === what && (m.pid === supervisorPid) === (who === 'supervisor'))
+  const last = (before: number, what: string): Moment | undefined =>
+    moments.slice(0, before).findLast((m) => m.what === what && m.pid !== supervisorPid)
+  let from = -1
   for (;;) {
-    const prepared = moments.findIndex(({ what }, i) => i >= from && what === 'in:PrepareHandoff')
-    if (prepared === -1) return gaps
-    const stopped = moments.findIndex(({ what }, i) => i >= prepared && what === 'stopped')
-    const first = moments[stopped]
-    if (first === undefined) return gaps
-    const sums: Record<string, number> = {}
-    let [at, last] = [stopped, first.at]
-    for (const [phase, until] of STEPS) {
-      at = moments.findIndex(({ what }, i) => i > at && what === until)
+    const heard = next(from, 'in:Drained', 'supervisor')
+    if (heard === -1) return gaps
+    const [stopped, drained] = [last(heard, 'stopped'), last(heard, 'out:Drained')]
+    if (stopped === undefined || drained === undefined) throw new Error('a drain came without a last accept')
+    const sums: Record<string, number> = { drain: (drained.at - stopped.at) / 1000 }
+    let at = heard - 1
+    let since = drained.at
+    for (const [phase, what, who] of STEPS) {
+      at = next(at, what, who)
       const moment = moments[at]
-      // The orderly stop at the end has a last accept and no first one.
-      if (moment === undefined) return gaps
-      sums[phase] = (sums[phase] ?? 0) + (moment.at - last) / 1000
-      last = moment.at
+      if (moment === undefined) throw new Error(`a gap ended before ${what}`)
+      sums[phase] = (sums[phase] ?? 0) + (moment.at - since) / 1000
+      since = moment.at
     }
-    gaps.push({ ...(sums as unknown as Gap), total: (last - first.at) / 1000 })
+    gaps.push({ ...(sums as unknown as Gap), total: (since - stopped.at) / 1000 })
     from = at
   }
 }
