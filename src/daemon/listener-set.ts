@@ -6,6 +6,7 @@ import type { InheritedListener } from '../os/inherited.js'
 import { bindListener, DEFAULT_BACKLOG, formatAddress, queueFacts } from '../os/listeners.js'
 import { type AttachedServer, attachServer, type ReleaseResult } from './attach/attach-server.js'
 import type { DrainResult } from './attach/drain.js'
+import type { MovableProtocol } from './attach/movable-protocol.js'
 import type { OutgoingConnections } from './attach/outgoing.js'
 import { StagingAreas } from './attach/staging-area.js'
 import type { DaemonListener, HookLimits, ListenOptions } from './options.js'
@@ -121,10 +122,11 @@ export class ListenerSet {
   }
 
   #add(name: string, fd: number, backlog: number, address: string): void {
-    const attach = (server: Server): AttachedServer => {
+    const attach = (server: Server, protocol?: MovableProtocol): AttachedServer => {
       const now = this.#attached.get(name) ?? []
       const replaces = this.#previous.get(name)?.[now.length]
-      const handle = attachServer({ name, fd, backlog }, server, replaces === undefined ? {} : { replaces })
+      const options = { ...(replaces && { replaces }), ...(protocol && { protocol }) }
+      const handle = attachServer({ name, fd, backlog }, server, options)
       if (!now.includes(handle)) {
         this.#attached.set(name, [...now, handle])
         this.#staged?.get(keyOf(name, now.length))?.bind(handle.incoming())

@@ -5,6 +5,7 @@ import type { OpenReason } from '../../machines/handoff/incumbent.machine.js'
 import type { Policy } from '../../machines/handoff/policy.js'
 import type { InspectOption } from '../observe/inspect-target.js'
 import type { AttachedServer } from './attach/attach-server.js'
+import type { MovableProtocol } from './attach/movable-protocol.js'
 
 /** Where to listen when nothing was inherited. A `path` makes it a Unix socket. */
 export type ListenOptions =
@@ -20,9 +21,10 @@ export interface DaemonListener {
   readonly address: string
   /**
    * Stands a net, http or https server on this listener. Accepting starts when the process goes live, stops when it
-   * drains, and starts again after a rollback; see {@link AttachedServer}.
+   * drains, and starts again after a rollback; see {@link AttachedServer}. Established HTTP/1.1 connections move with a swap;
+   * a `protocol` makes others move, too: raw TCP, or WebSockets by `webSockets()`.
    */
-  attach(server: Server): AttachedServer
+  attach(server: Server, protocol?: MovableProtocol): AttachedServer
 }
 
 /** A revision: u64. Numbers must be whole and safe. */

@@ -1,71 +1,10 @@
 /** Established connections move with the program: a real supervisor, real daemons, and clients that see every FIN. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { SwapOutcome } from '../../src/supervisor/types.js'
 import { connectMany, connectRaw } from '../daemon/attach/raw-client.js'
 import { torture } from '../daemon/attach/torture.js'
-import { gone, until, World } from './harness.js'
-
-const program = fileURLToPath(new URL('../fixtures/connection-daemon.mjs', import.meta.url))
-/** Binaries to hop through in turn, colon-separated, e.g. one of each supported Node version. */
-const NODES = process.env.HANDOFF_TEST_NODES?.split(':') ?? [process.execPath]
-
-/** A world around the daemon that counts. */
-class Scene implements AsyncDisposable {
-  readonly world = World.empty()
-  #hops = 0
-
-  static async start(flags: readonly string[] = [], policy = {}): Promise<Scene> {
-    const scene = new Scene()
-    try {
-      await scene.world.supervise({ ...scene.#build(flags), policy: { deadlineMs: 20_000, ...policy } })
-    } catch (error) {
-      await scene.world[Symbol.asyncDispose]().catch(() => {})
-      throw error
-    }
-    return scene
-  }
-
-  async port(): Promise<number> {
-    return (await this.world.target()).port
-  }
-
-  /** To the next Node in turn. */
-  swap(...flags: string[]): Promise<SwapOutcome> {
-    this.#hops++
-    return this.world.supervisor.swap(this.#build(flags))
-  }
-
-  /** The same, by a process that may have only so many descriptors. */
-  swapWithin(openFiles: number): Promise<SwapOutcome> {
-    const { binary, args } = this.#build([])
-    const limited = ['-c', `ulimit -n ${openFiles}; exec "$0" "$@"`, binary, ...args]
-    return this.world.supervisor.swap({ binary: '/bin/sh', args: limited })
-  }
-
-  #build(flags: readonly string[]): { binary: string; args: string[] } {
-    const { dataDir, controlSocket } = this.world
-    const binary = NODES[this.#hops % NODES.length] as string
-    return { binary, args: [program, '--data-dir', dataDir, '--control-socket', controlSocket, ...flags] }
-  }
-
-  /** What the daemons logged under this event. */
-  logged(event: string): Record<string, unknown>[] {
-    const file = join(this.world.dir, 'daemon.log')
-    const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []
-    return lines.map((line) => JSON.parse(line)).filter((line) => line.event === event)
-  }
-
-  async openFds(): Promise<number> {
-    return readdirSync(`/proc/${await this.world.incumbentPid()}/fd`).length
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.world[Symbol.asyncDispose]()
-  }
-}
+import { NODES, Scene } from './connection-scene.js'
+import { gone, until } from './harness.js'
 
 /** The counter that travels from process to process has no gap and no repeat: each request was applied once. */
 const applied = (counts: readonly number[]): number[] => [...counts].sort((a, b) => a - b)

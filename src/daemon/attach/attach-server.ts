@@ -4,9 +4,11 @@ import { Server as TlsServer } from 'node:tls'
 import { attachError } from '../../errors/attach.js'
 import { Acceptor, type ListenerSocket } from './acceptor.js'
 import { checkPrivateNode } from './check-private-node.js'
-import { ConnectionTable, isHttpServer } from './connection-table.js'
+import { isOpaque, isQuiet } from './connection.js'
+import { ConnectionTable } from './connection-table.js'
 import { Drain, type DrainOptions, type DrainResult, FIRST_BYTE_GRACE_MS } from './drain.js'
 import { IncomingConnections } from './incoming.js'
+import type { MovableProtocol } from './movable-protocol.js'
 import { OutgoingConnections } from './outgoing.js'
 import { unreadBytes } from './park.js'
 import { redirectHandlers } from './redirect.js'
@@ -35,6 +37,8 @@ export interface AttachOptions {
    * over as they are, parked ones included, and their next requests reach the new server's handlers.
    */
   readonly replaces?: AttachedServer
+  /** For connections that speak no HTTP: all of a net server's, and those that were upgraded. */
+  readonly protocol?: MovableProtocol
   /** How long a drain waits for the first byte of a connection accepted just before it, ms. Default 200. */
   readonly firstByteGraceMs?: number
 }
@@ -68,6 +72,7 @@ export class AttachedServer {
   /** This server and those it replaced: their connections live on. */
   readonly #servers: Server[]
   readonly #firstByteGraceMs: number
+  readonly #protocol: MovableProtocol | undefined
   #phase: Phase = 'open'
   #drain: Drain | undefined
   #draining: Promise<DrainResult> | undefined
@@ -76,10 +81,11 @@ export class AttachedServer {
   keepsConnections = false
 
   /** @internal use {@link attachServer} */
-  constructor(listener: ListenerSocket, server: Server, { replaces, firstByteGraceMs }: AttachOptions) {
+  constructor(listener: ListenerSocket, server: Server, { replaces, protocol, firstByteGraceMs }: AttachOptions) {
     this.listener = listener
     this.server = server
     this.#acceptor = new Acceptor(listener, server)
+    this.#protocol = protocol
     this.#firstByteGraceMs = firstByteGraceMs ?? FIRST_BYTE_GRACE_MS
     const previous = replaces === undefined ? undefined : replaces.#supersede()
     this.#table = previous?.table ?? new ConnectionTable()
@@ -90,6 +96,7 @@ export class AttachedServer {
       this.#phase = 'draining'
       this.#drain = previous.drain
       this.#restoreTimeouts = [...previous.restoreTimeouts, holdServerTimeouts(server)]
+      if (previous.protocol !== undefined) this.#inherit(previous.protocol)
     }
     // Proven while there is time, needed at the first drain.
     void checkPrivateNode()
@@ -149,6 +156,7 @@ export class AttachedServer {
       if (unreadBytes(connection) > 0) withUnread++
       connection.socket.destroy()
     }
+    this.#dismissOpaque()
     this.#acceptor.retire()
     return { idleClosed, withUnread }
   }
@@ -160,12 +168,12 @@ export class AttachedServer {
 
   /** For one exchange with one successor: the connections that can go to it. Close it afterwards. */
   outgoing(): OutgoingConnections {
-    return new OutgoingConnections(this.#table)
+    return new OutgoingConnections(this.#table, this.#protocol)
   }
 
   /** For one exchange with the incumbent: its connections, staged on this server. */
   incoming(): IncomingConnections {
-    return new IncomingConnections(this.#table, this.server, this.listener.name)
+    return new IncomingConnections(this.#table, this.server, this.listener.name, this.#protocol)
   }
 
   /** Counts, for status reports; a look at every connection. */
@@ -192,12 +200,33 @@ export class AttachedServer {
     return await this.#drain.wait(options)
   }
 
+  /** Their sessions live in objects of the old state, which is closed: the new protocol adopts them, as a successor's would. */
+  #inherit(old: MovableProtocol): void {
+    const incoming = this.incoming()
+    for (const connection of [...this.#table.all]) {
+      if (connection.parked === null || !isOpaque(this.#table.look()(connection))) continue
+      const answer = isQuiet(connection.socket) ? old.park(connection.socket) : 'busy'
+      if (typeof answer === 'object') incoming.takeOver(connection, JSON.stringify(answer.state))
+    }
+  }
+
+  #dismissOpaque(): void {
+    const look = this.#table.look()
+    for (const connection of this.#table.all) {
+      if (!connection.socket.destroyed && isOpaque(look(connection))) this.#protocol?.dismiss?.(connection.socket)
+    }
+  }
+
   #canMove(): boolean {
-    return isHttpServer(this.server) && !(this.server instanceof TlsServer)
+    return !(this.server instanceof TlsServer)
   }
 
   #newDrain(keepConnections: boolean): Drain {
-    return new Drain(this.#table, { keepConnections, firstByteGraceMs: this.#firstByteGraceMs })
+    return new Drain(this.#table, {
+      keepConnections,
+      firstByteGraceMs: this.#firstByteGraceMs,
+      protocol: this.#protocol,
+    })
   }
 
   #endDrain(): void {
@@ -215,6 +244,7 @@ export class AttachedServer {
       table: this.#table,
       servers: this.#servers,
       drain: this.#drain,
+      protocol: this.#protocol,
       restoreTimeouts: this.#restoreTimeouts.splice(0),
     }
   }

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import type { FdSocket, WaitOptions } from '../../os/fd-socket.js'
 import { closeFd, openFilesLimit } from '../../os/fds.js'
-import { broken, type Fields, hear, idsIn, say, type ToIncumbent } from './move-messages.js'
+import { broken, type Fields, hear, idsIn, say, statesIn, type ToIncumbent } from './move-messages.js'
 import type { Parked } from './outgoing.js'
 import type { ConnectionSink } from './staging-area.js'
 
@@ -25,6 +25,7 @@ export class ConnectionReceiver {
   readonly #channel: FdSocket
   readonly #sinks: ConnectionSinks
   readonly #cuts = new Map<string, readonly Parked[]>()
+  readonly #states = new Map<string, Map<number, string>>()
   #room: number
 
   /** @param room what the request on the rendezvous socket said */
@@ -80,6 +81,7 @@ export class ConnectionReceiver {
     }
     if ('end' in fields) return { ready: [...this.#cuts.values()].reduce((sum, cut) => sum + cut.length, 0) }
     if ('gone' in fields) this.#sinkOf(fields).drop(idsIn(fields, 'gone'))
+    else if ('states' in fields) this.#learnStates(fields)
     else if ('cut' in fields) this.#learnCut(fields)
     else if (!('copied' in fields)) throw broken(`"${Object.keys(fields).join(' ')}" was not expected`)
     return { ok: true }
@@ -103,10 +105,21 @@ export class ConnectionReceiver {
     return { received: fds.length, staged, room: this.#room }
   }
 
+  #learnStates(fields: Fields): void {
+    const listener = String(fields.listener)
+    const states = this.#states.get(listener) ?? new Map<number, string>()
+    for (const [id, state] of statesIn(fields)) states.set(id, state)
+    this.#states.set(listener, states)
+  }
+
   #learnCut(fields: Fields): void {
     const sink = this.#sinkOf(fields)
     const used = new Set(idsIn(fields, 'used'))
-    const cut = idsIn(fields, 'cut').map((id) => ({ id, used: used.has(id) }))
+    const states = this.#states.get(String(fields.listener))
+    const cut = idsIn(fields, 'cut').map((id) => {
+      const state = states?.get(id)
+      return { id, used: used.has(id), ...(state === undefined ? {} : { state }) }
+    })
     const missing = cut.filter(({ id }) => !sink.has(id))
     if (missing.length > 0) throw broken(`${missing.length} connections of the cut were never offered`)
     this.#cuts.set(String(fields.listener), cut)

@@ -3,7 +3,10 @@
 import { type FdSocket, MAX_FDS_PER_MESSAGE, type WaitOptions } from '../../os/fd-socket.js'
 import { closeFd, dup } from '../../os/fds.js'
 import { broken, countIn, type Fields, type FromIncumbent, hear, idsIn, say } from './move-messages.js'
-import type { Cut, Offer, OutgoingConnections } from './outgoing.js'
+import type { Cut, Offer, OutgoingConnections, Parked } from './outgoing.js'
+
+/** States said in one line, characters; one state alone may be longer, up to what a line may hold. */
+const STATES_PER_LINE = 256 * 1024
 
 export class ConnectionSender {
   readonly #channel: FdSocket
@@ -61,6 +64,7 @@ export class ConnectionSender {
         const cut = source.cut()
         cuts.set(listener, cut)
         parked += cut.parked.length
+        for (const states of statesOf(cut.parked)) await this.#exchange({ v: 1, listener, states })
         const used = cut.parked.filter((each) => each.used).map(({ id }) => id)
         await this.#exchange({ v: 1, listener, cut: cut.parked.map(({ id }) => id), used })
       }
@@ -143,4 +147,19 @@ function copies(offers: readonly Offer[]): Offer[] {
     // EMFILE or ENFILE: those copied so far go.
   }
   return copied
+}
+
+function* statesOf(parked: readonly Parked[]): Iterable<[number, string][]> {
+  let line: [number, string][] = []
+  let length = 0
+  for (const { id, state } of parked) {
+    if (state === undefined) continue
+    line.push([id, state])
+    length += state.length
+    if (length < STATES_PER_LINE) continue
+    yield line
+    line = []
+    length = 0
+  }
+  if (line.length > 0) yield line
 }

@@ -54,8 +54,9 @@ export class ConnectionTable {
   watch(server: Server): void {
     const secure = server instanceof TlsServer
     const http = isHttpServer(server)
-    this.#on(server, 'connection', (socket: Socket) => this.#add(server, socket, http, secure))
-    if (secure) this.#on(server, 'secureConnection', (socket: Socket) => this.#secured(server, socket, http))
+    this.#on(server, 'connection', (socket: Socket) => this.#add(server, socket, http ? 'http' : 'stream', secure))
+    if (secure)
+      this.#on(server, 'secureConnection', (socket: Socket) => this.#secured(server, socket, http ? 'http' : 'stream'))
     if (!http) return
     const onStart = (message: unknown): void => {
       const { server: of, socket, request, response } = message as RequestStart
@@ -64,6 +65,11 @@ export class ConnectionTable {
     }
     diagnostics.subscribe(REQUEST_START, onStart)
     this.#unhook.push(() => diagnostics.unsubscribe(REQUEST_START, onStart))
+  }
+
+  /** A connection that no server announces: adopted in the middle of its protocol. */
+  track(server: Server, socket: Socket): Connection {
+    return this.#add(server, socket, 'stream', false)
   }
 
   /** Looks at the parsers of each server once, however many connections are asked about. */
@@ -104,12 +110,12 @@ export class ConnectionTable {
     this.#unhook.push(() => server.off(event, listener))
   }
 
-  #add(server: Server, socket: Socket, http: boolean, handshaking: boolean): void {
+  #add(server: Server, socket: Socket, protocol: Connection['protocol'], handshaking: boolean): Connection {
     const connection: Connection = {
       id: ++this.#lastId,
       socket,
       server,
-      protocol: http ? 'http' : 'stream',
+      protocol,
       acceptedAt: performance.now(),
       handshaking,
       unanswered: [],
@@ -120,6 +126,7 @@ export class ConnectionTable {
     this.#all.add(connection)
     this.#byId.set(connection.id, connection)
     this.#follow(connection, socket)
+    return connection
   }
 
   #follow(connection: Connection, socket: Socket): void {
@@ -134,11 +141,11 @@ export class ConnectionTable {
     this.#tell('onChange', connection)
   }
 
-  #secured(server: Server, socket: Socket, http: boolean): void {
+  #secured(server: Server, socket: Socket, protocol: Connection['protocol']): void {
     const carrier = carrierOf(socket)
     const connection = carrier === undefined ? undefined : this.#bySocket.get(carrier)
     if (connection === undefined) {
-      this.#add(server, socket, http, false)
+      this.#add(server, socket, protocol, false)
       return
     }
     connection.socket = socket

@@ -53,6 +53,13 @@ export function whyBusy(connection: Connection, betweenRequests: ReadonlySet<Soc
   return between ? null : 'requestArriving'
 }
 
+/** What the socket holds beyond the protocol's own knowledge: nothing may be half-written or read and not delivered. */
+export const isQuiet = (socket: Socket): boolean =>
+  socket.writableLength === 0 && unsentBytes(socket) === 0 && socket.readableLength === 0 && !socket.destroyed
+
+/** Bytes whose meaning only the daemon knows: HTTP ended by an upgrade, or there never was any. */
+export const isOpaque = (busy: BusyReason | null): boolean => busy === 'upgraded' || busy === 'openStream'
+
 /** `address:port` of the other end, or null for a Unix socket or a connection that is gone. */
 export function peerOf({ socket }: Connection): string | null {
   return socket.remoteAddress === undefined ? null : `${socket.remoteAddress}:${socket.remotePort}`

@@ -1,8 +1,9 @@
 /** Bring every connection to rest: in-flight requests are answered, idle connections stay open and unread. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ClosingMarks, createClosingMarks } from './closing-mark.js'
-import { type BusyReason, type Connection, peerOf } from './connection.js'
+import { type BusyReason, type Connection, isOpaque, isQuiet, peerOf } from './connection.js'
 import type { ConnectionTable, Look } from './connection-table.js'
+import type { MovableProtocol } from './movable-protocol.js'
 import { park, unpark, unreadBytes } from './park.js'
 
 /**
@@ -10,6 +11,9 @@ import { park, unpark, unreadBytes } from './park.js'
  * kernel has finished sends at once; closing in between would fail a request that no retry rule covers.
  */
 export const FIRST_BYTE_GRACE_MS = 200
+
+/** A protocol that was not at a safe point is asked again after this long, ms. */
+const ASK_AGAIN_MS = 5
 
 /** Longest delay that Node's timers take. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -30,6 +34,8 @@ export interface DrainStyle {
   readonly keepConnections?: boolean
   /** Default {@link FIRST_BYTE_GRACE_MS}. */
   readonly firstByteGraceMs?: number
+  /** Knows the safe points of connections that speak no HTTP. */
+  readonly protocol?: MovableProtocol | undefined
 }
 
 export interface RemainingConnection {
@@ -51,6 +57,7 @@ export interface DrainResult {
 export class Drain {
   readonly #table: ConnectionTable
   readonly #firstByteGraceMs: number
+  readonly #protocol: MovableProtocol | undefined
   #marks: ClosingMarks | null
   readonly #pending = new Set<Connection>()
   readonly #graceTimers = new Map<Connection, NodeJS.Timeout>()
@@ -61,8 +68,12 @@ export class Drain {
   #closesIdle = false
   #stopped = false
 
-  constructor(table: ConnectionTable, { keepConnections = false, firstByteGraceMs = FIRST_BYTE_GRACE_MS }: DrainStyle) {
+  constructor(
+    table: ConnectionTable,
+    { keepConnections = false, firstByteGraceMs = FIRST_BYTE_GRACE_MS, protocol }: DrainStyle,
+  ) {
     this.#table = table
+    this.#protocol = protocol
     this.#firstByteGraceMs = firstByteGraceMs
     this.#marks = keepConnections ? null : createClosingMarks()
     this.#busy = new Set([...table.all].filter((connection) => connection.parked === null))
@@ -141,7 +152,12 @@ export class Drain {
 
   #settle(connection: Connection, look: Look): void {
     if (connection.parked !== null) return
-    if (look(connection) !== null) {
+    const busy = look(connection)
+    if (busy !== null && isOpaque(busy) && this.#marks === null) {
+      this.#settleOpaque(connection)
+      return
+    }
+    if (busy !== null) {
       this.#marks?.markNewest(connection.unanswered)
       return
     }
@@ -164,16 +180,35 @@ export class Drain {
     if (connection.socket.bytesRead > 0 || unreadBytes(connection) > 0) return false
     const left = connection.acceptedAt + this.#firstByteGraceMs - performance.now()
     if (left <= 0) return false
-    if (!this.#graceTimers.has(connection)) {
-      this.#graceTimers.set(
-        connection,
-        setTimeout(() => {
-          this.#graceTimers.delete(connection)
-          this.#touch(connection)
-        }, left),
-      )
-    }
+    this.#later(connection, left)
     return true
+  }
+
+  /** Its protocol decides. Without one there is nothing to wait for: it goes on until the program ends, wherever that is. */
+  #settleOpaque(connection: Connection): void {
+    const answer =
+      this.#protocol === undefined
+        ? 'stays'
+        : isQuiet(connection.socket)
+          ? this.#protocol.park(connection.socket)
+          : 'busy'
+    if (answer === 'busy') {
+      this.#later(connection, ASK_AGAIN_MS)
+      return
+    }
+    if (answer !== 'stays') park(connection)
+    this.#busy.delete(connection)
+  }
+
+  #later(connection: Connection, ms: number): void {
+    if (this.#graceTimers.has(connection)) return
+    this.#graceTimers.set(
+      connection,
+      setTimeout(() => {
+        this.#graceTimers.delete(connection)
+        this.#touch(connection)
+      }, ms),
+    )
   }
 
   async #quiet(deadline: number, signal: AbortSignal | undefined): Promise<void> {

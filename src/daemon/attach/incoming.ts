@@ -6,6 +6,7 @@ import { isHandoffError } from '../../errors/handoff-error.js'
 import { closeFd, dup } from '../../os/fds.js'
 import type { Connection } from './connection.js'
 import { type ConnectionTable, isHttpServer } from './connection-table.js'
+import type { Json, MovableProtocol } from './movable-protocol.js'
 import type { Parked } from './outgoing.js'
 import { unpark, unreadBytes } from './park.js'
 import { descriptorOf, listConnectionsEarly, openPaused, privateFeatures } from './private-node.js'
@@ -18,13 +19,15 @@ export class IncomingConnections {
   readonly #table: ConnectionTable
   readonly #server: Server
   readonly #listener: string
+  readonly #protocol: MovableProtocol | undefined
   readonly #staged = new Map<number, Connection>()
   #restoreTimeouts: (() => void) | undefined
 
-  constructor(table: ConnectionTable, server: Server, listener: string) {
+  constructor(table: ConnectionTable, server: Server, listener: string, protocol?: MovableProtocol) {
     this.#table = table
     this.#server = server
     this.#listener = listener
+    this.#protocol = protocol
   }
 
   get size(): number {
@@ -69,25 +72,39 @@ export class IncomingConnections {
    * not among them are dropped. @returns how many are read now
    */
   goLive(parked: readonly Parked[]): number {
-    const live = parked.flatMap(({ id, used }) => {
+    const live = parked.flatMap(({ id, used, state }) => {
       const connection = this.#staged.get(id)
       this.#staged.delete(id)
-      return connection === undefined || connection.socket.destroyed ? [] : [{ connection, used }]
+      return connection === undefined || connection.socket.destroyed ? [] : [{ connection, used, state }]
     })
     this.drop([...this.#staged.keys()])
     this.#restoreTimeouts?.()
     this.#restoreTimeouts = undefined
     const withRequest = live.filter(({ connection }) => unreadBytes(connection) > 0)
     const waiting = new Set(withRequest)
-    for (const { connection, used } of [...withRequest, ...live.filter((each) => !waiting.has(each))]) {
-      this.#begin(connection, used)
+    let count = 0
+    for (const { connection, used, state } of [...withRequest, ...live.filter((each) => !waiting.has(each))]) {
+      if (state === undefined) this.#begin(connection, used)
+      else if (!this.#beginWith(connection, state)) continue
+      count++
     }
-    return live.length
+    return count
   }
 
   /** The handoff was aborted: closes our copies; the incumbent's are untouched. */
   abandon(): void {
     this.goLive([])
+  }
+
+  /** From an older server of this process; it stays unread until that is over for all. */
+  takeOver(connection: Connection, state: string): void {
+    const fd = descriptorOf(connection.socket)
+    if (fd === null || this.#protocol === undefined) return
+    const copy = dup(fd)
+    connection.socket.destroy()
+    const taken = this.#track(copy)
+    this.#protocol.adopt(taken.socket, JSON.parse(state) as Json)
+    taken.socket.pause()
   }
 
   #begin(staged: Connection, used: boolean): void {
@@ -96,6 +113,40 @@ export class IncomingConnections {
     connection.adopted = { used, idleTimer: timeoutMs > 0 }
     connection.parked = { timeoutMs, paused: true }
     unpark(connection)
+  }
+
+  /** In the middle of a protocol that this program must know as well; without it the connection ends here. */
+  #beginWith(staged: Connection, state: string): boolean {
+    const connection = this.#withoutParser(staged)
+    if (this.#protocol === undefined || connection === null) {
+      staged.socket.destroy()
+      return false
+    }
+    try {
+      this.#protocol.adopt(connection.socket, JSON.parse(state) as Json)
+    } catch (error) {
+      connection.socket.destroy()
+      process.emitWarning(`listener "${this.#listener}": a connection could not be adopted: ${error}`)
+      return false
+    }
+    unpark(connection)
+    return true
+  }
+
+  /** It was staged for HTTP, since it might have rested as such. */
+  #withoutParser(staged: Connection): Connection | null {
+    if (staged.protocol === 'stream') return staged
+    const fd = descriptorOf(staged.socket)
+    if (fd === null) return null
+    const copy = dup(fd)
+    staged.socket.destroy()
+    return this.#track(copy)
+  }
+
+  #track(fd: number): Connection {
+    const connection = this.#table.track(this.#server, this.#open(fd))
+    connection.parked = { timeoutMs: 0, paused: true }
+    return connection
   }
 
   /** A parser's clock runs from its start; one that was staged for long would be answered with a 408 for nothing. */
@@ -109,6 +160,7 @@ export class IncomingConnections {
   }
 
   #adopt(fd: number): Connection {
+    if (!isHttpServer(this.#server)) return this.#track(fd)
     // Without the list the parser's state stays hidden, and the connection could not move on at the next handoff.
     listConnectionsEarly(this.#server)
     const socket = this.#open(fd)
@@ -125,9 +177,11 @@ export class IncomingConnections {
 
   #open(fd: number): Socket {
     try {
-      if (!isHttpServer(this.#server)) throw new TypeError('only HTTP/1.1 servers adopt connections')
+      if (!isHttpServer(this.#server) && this.#protocol === undefined) {
+        throw new TypeError('a server that speaks no HTTP adopts connections only with a protocol that moves')
+      }
       if (!privateFeatures().adoptPaused) throw new TypeError('this Node cannot open a socket without reading from it')
-      return openPaused(fd, true)
+      return openPaused(fd, (this.#server as { allowHalfOpen?: boolean }).allowHalfOpen === true)
     } catch (error) {
       closeFd(fd)
       throw attachError('ERR_HANDOFF_ATTACH_ADOPT', [this.#listener], error)

@@ -16,6 +16,8 @@ export type FromIncumbent =
   | { readonly v: 1; readonly listener: string; readonly gone: readonly number[] }
   /** All there was has been offered, the incumbent still serves. */
   | { readonly v: 1; readonly copied: true }
+  /** For some of the next cut: what their protocols must know to go on, as pairs of id and JSON text. */
+  | { readonly v: 1; readonly listener: string; readonly states: readonly (readonly [id: number, state: string])[] }
   /** The incumbent reads these no more; `used` are those of them that were answered on. */
   | { readonly v: 1; readonly listener: string; readonly cut: readonly number[]; readonly used: readonly number[] }
   /** Nothing follows. */
@@ -56,6 +58,14 @@ export function idsIn(fields: Fields, key: string): number[] {
   const value = fields[key]
   if (Array.isArray(value) && value.every((id) => Number.isSafeInteger(id) && id > 0)) return value as number[]
   throw broken(`"${key}" is no list of connections`)
+}
+
+/** @throws ERR_HANDOFF_ATTACH_PEER_MOVE unless it is a list of pairs of id and text */
+export function statesIn(fields: Fields): (readonly [number, string])[] {
+  const isPair = (pair: unknown) =>
+    Array.isArray(pair) && pair.length === 2 && Number.isSafeInteger(pair[0]) && typeof pair[1] === 'string'
+  if (Array.isArray(fields.states) && fields.states.every(isPair)) return fields.states as (readonly [number, string])[]
+  throw broken('"states" is no list of pairs')
 }
 
 /** @throws ERR_HANDOFF_ATTACH_PEER_MOVE unless it is a whole number, 0 or more */

@@ -1,7 +1,8 @@
 /** Live connections on their way to the successor: which can go, which have gone away, which must stay. */
 import { Server as TlsServer } from 'node:tls'
-import { type BusyReason, type Connection, peerOf } from './connection.js'
+import { type BusyReason, type Connection, isOpaque, isQuiet, peerOf } from './connection.js'
 import type { ConnectionTable } from './connection-table.js'
+import type { MovableProtocol } from './movable-protocol.js'
 import { descriptorOf, hasParser, privateFeatures } from './private-node.js'
 
 /** A copy for the successor to stage. The descriptor stays ours: the successor's copy travels with the message. */
@@ -15,6 +16,8 @@ export interface Parked {
   readonly id: number
   /** It has been answered on before, so that its keep-alive time runs. */
   readonly used: boolean
+  /** JSON of what its protocol must know to go on; absent for HTTP. */
+  readonly state?: string
 }
 
 export interface Staying {
@@ -33,6 +36,7 @@ export interface Cut {
 /** One exchange with one successor. */
 export class OutgoingConnections {
   readonly #table: ConnectionTable
+  readonly #protocol: MovableProtocol | undefined
   readonly #unobserve: () => void
   /** Staged by the successor, as it has acknowledged. */
   readonly #staged = new Map<number, Connection>()
@@ -41,8 +45,9 @@ export class OutgoingConnections {
   /** Called after a staged connection has closed: {@link takeGone} has something. */
   onGone: (() => void) | undefined
 
-  constructor(table: ConnectionTable) {
+  constructor(table: ConnectionTable, protocol?: MovableProtocol) {
     this.#table = table
+    this.#protocol = protocol
     this.#unobserve = table.observe({
       onGone: ({ id }) => {
         if (!this.#staged.delete(id)) return
@@ -60,7 +65,7 @@ export class OutgoingConnections {
     const offers: Offer[] = []
     for (const connection of this.#table.all) {
       if (offers.length >= limit) break
-      if (this.#staged.has(connection.id) || this.#refused.has(connection.id) || !isMovable(connection)) continue
+      if (this.#staged.has(connection.id) || this.#refused.has(connection.id) || !this.#isMovable(connection)) continue
       if (parkedOnly && connection.parked === null) continue
       const fd = descriptorOf(connection.socket)
       if (fd !== null) offers.push({ id: connection.id, fd })
@@ -96,10 +101,27 @@ export class OutgoingConnections {
     for (const connection of this.#table.all) {
       const { id, socket } = connection
       if (socket.destroyed) continue
-      if (connection.parked !== null && this.#staged.has(id)) parked.push({ id, used: wasUsed(connection) })
-      else staying.push({ id, peer: peerOf(connection), reason: stayReason(connection, look(connection)) })
+      const busy = look(connection)
+      const rests = connection.parked !== null && this.#staged.has(id)
+      const state = rests && isOpaque(busy) ? this.#stateOf(connection) : undefined
+      if (rests && (state !== undefined || busy === null)) {
+        parked.push({ id, used: wasUsed(connection), ...(state === undefined ? {} : { state }) })
+      } else staying.push({ id, peer: peerOf(connection), reason: stayReason(connection, busy) })
     }
     return { parked, staying }
+  }
+
+  /** TLS keeps its session in this process; what is no HTTP needs a protocol that can tell its state. */
+  #isMovable({ protocol, server, socket }: Connection): boolean {
+    if (server instanceof TlsServer) return false
+    if (this.#protocol !== undefined) return true
+    return protocol === 'http' && (socket.bytesRead === 0 || hasParser(socket))
+  }
+
+  /** As it is now: the daemon may have written since the drain asked. */
+  #stateOf({ socket }: Connection): string | undefined {
+    const answer = isQuiet(socket) ? this.#protocol?.park(socket) : undefined
+    return typeof answer === 'object' ? JSON.stringify(answer.state) : undefined
   }
 
   /**
@@ -125,12 +147,6 @@ export class OutgoingConnections {
     this.#staged.clear()
     this.#gone.length = 0
   }
-}
-
-/** TLS keeps its session, and an upgraded protocol its state, in this process: both stay. */
-function isMovable(connection: Connection): boolean {
-  if (connection.protocol !== 'http' || connection.server instanceof TlsServer) return false
-  return connection.socket.bytesRead === 0 || hasParser(connection.socket)
 }
 
 const wasUsed = (connection: Connection): boolean =>
