@@ -114,7 +114,7 @@ async function converge(rig: Rig, before: number | undefined): Promise<string> {
   return [restarted > 0 ? 'S again' : null, told(status.lastSwap), who].filter(Boolean).join(', ')
 }
 
-const told = (outcome: SwapOutcome | null): string | null => outcome?.result
+const told = (outcome: SwapOutcome | null): string | undefined => outcome?.result
 
 async function check(rig: Rig, clients: Clients | null, wrong: string[]): Promise<void> {
   rig.build('next')
