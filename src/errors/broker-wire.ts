@@ -23,11 +23,6 @@ export const brokerWireErrors = {
     now: 'its payload was not looked at',
     todo: 'check that the socket is the one this message belongs to',
   }),
-  ERR_HANDOFF_BROKER_PEER_CUT: (part: string) => ({
-    happened: `the peer ended its side while the ${part} of a frame was being read`,
-    now: 'the incomplete frame was thrown away',
-    todo: 'look at why the peer left; a client that needs the service tries again',
-  }),
   ERR_HANDOFF_BROKER_USAGE_FRAME_TOO_LARGE: (length: number) => ({
     happened: `a frame of ${length} bytes was to be written, 16777216 are allowed`,
     now: 'nothing was written',
