@@ -1,4 +1,10 @@
 /** Public door `handoff-machines/machines`: the roles as XState v5 machines, to be provided with effects of your own. */
+
+export { backendMachine } from './broker/backend.machine.js'
+export { breakerMachine } from './broker/breaker.machine.js'
+export { brokerMachine } from './broker/broker.machine.js'
+export { clientMachine } from './broker/client.machine.js'
+export { connectionMachine } from './broker/connection.machine.js'
 export { UnboundEffectError, unboundAction, unboundActor, unboundName } from './effects.js'
 export { EXIT, type ExitStatus, FAILURES, type FailureCode, meaningOfExit } from './handoff/failures.js'
 export * from './handoff/incumbent.machine.js'
