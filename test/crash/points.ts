@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TraceStep } from '../../src/observe/trace.js'
 import { Rig } from '../supervisor/rig.js'
-import { SCENARIOS, type Scenario } from './scenarios.js'
+import { LIMITS, SCENARIOS, type Scenario } from './scenarios.js'
 
 export interface Point {
   readonly scenario: string
@@ -12,23 +12,6 @@ export interface Point {
   readonly machine: string
   readonly state: string
 }
-
-/** Short limits: what is stopped for {@link STOPPED_MS} is past every one of them. */
-export const LIMITS = [
-  'deadline_secs = 3',
-  'drain_grace_secs = 1',
-  'liveness_secs = 1',
-  'greeting_secs = 1',
-  'boot_secs = 2',
-  'confirm_secs = 2',
-  'resume_secs = 4',
-  'settle_secs = 8',
-  'stable_secs = 0.2',
-  'kill_grace_secs = 0.3',
-  'linger_secs = 1',
-  'stop_grace_secs = 3',
-  'respawn_backoff_ms = 20',
-].join('\n')
 
 /** Runs each scenario once, undisturbed; a state that two of them pass is listed for the first alone. */
 export async function findPoints(scenarios: readonly Scenario[] = SCENARIOS): Promise<Point[]> {

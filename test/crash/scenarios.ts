@@ -2,6 +2,23 @@
 import type { Rig } from '../supervisor/rig.js'
 import { tryKill, until } from '../supervisor/rig.js'
 
+/** Short limits: what is stopped for {@link STOPPED_MS} is past every one of them. */
+export const LIMITS = [
+  'deadline_secs = 3',
+  'drain_grace_secs = 1',
+  'liveness_secs = 1',
+  'greeting_secs = 1',
+  'boot_secs = 2',
+  'confirm_secs = 2',
+  'resume_secs = 4',
+  'settle_secs = 8',
+  'stable_secs = 0.2',
+  'kill_grace_secs = 0.3',
+  'linger_secs = 1',
+  'stop_grace_secs = 3',
+  'respawn_backoff_ms = 20',
+].join('\n')
+
 export interface Scenario {
   readonly name: string
   /** Before the fault is armed. */
@@ -32,6 +49,10 @@ const swapTo = (name: string, first: string, second: string): Scenario => ({
   finished: (rig) => until(async () => ((await rig.status()).lastSwap !== null ? true : null)).then(() => quiet(rig)),
 })
 
+/** Resolves once the log has it, or when a fault has seen to it that it never will. */
+const saying = (rig: Rig, text: string): Promise<void> =>
+  until(() => (rig.told().includes(text) || rig.isPaused() ? true : null)).then(() => {})
+
 /** Both processes of a swap have come to rest: the supervisor and one primitive live. */
 const quiet = (rig: Rig): Promise<void> => until(() => (rig.living().length === 2 ? true : null)).then(() => {})
 
@@ -50,6 +71,62 @@ export const SCENARIOS: readonly Scenario[] = [
   swapTo('seal fails', 'seal-fails=1', ''),
   swapTo('drain fails', 'drain-fails=1', ''),
   swapTo('successor dies', '', 'crash-before-ready'),
+  {
+    ...swapTo('probation', '', ''),
+    async prepare(rig) {
+      rig.configure(`${LIMITS}\nprobation_secs = 0.3`)
+      await rig.start()
+      rig.build('v2')
+    },
+  },
+  {
+    ...swapTo('incumbent dies in its drain', 'slow-drain=300', ''),
+    async act(rig) {
+      const { pid } = await rig.get()
+      await rig.beginSwap()
+      await saying(rig, 'handoff.prepare')
+      tryKill(pid, 'SIGKILL')
+    },
+  },
+  {
+    name: 'adopt in mid-swap',
+    underLoad: true,
+    async prepare(rig) {
+      await rig.start()
+      rig.build('v2', 'slow-open=1500')
+      await rig.beginSwap()
+      await saying(rig, 'handoff.seal_complete')
+      await rig.killSupervisor()
+    },
+    act: (rig) => rig.start({ wait: false }),
+    finished: (rig) => rig.served().then(() => quiet(rig)),
+  },
+  {
+    name: 'crash loop',
+    underLoad: false,
+    prepare: served,
+    async act(rig) {
+      const { pid } = await rig.get()
+      rig.build('broken', 'crash-before-ready')
+      tryKill(pid, 'SIGKILL')
+    },
+    finished: (rig) => until(async () => ((await rig.status()).restarts > 1 ? true : null)).then(() => {}),
+  },
+  {
+    name: 'stop in mid-swap',
+    underLoad: false,
+    async prepare(rig) {
+      rig.build('v1', 'slow-seal=300')
+      await rig.start()
+      rig.build('v2')
+    },
+    async act(rig) {
+      await rig.beginSwap()
+      await saying(rig, 'handoff.seal"')
+      rig.supervisor?.kill('SIGTERM')
+    },
+    finished: (rig) => until(() => (rig.living().length === 0 ? true : null)).then(() => {}),
+  },
   {
     name: 'adopt',
     underLoad: true,

@@ -5,8 +5,8 @@ import { ARMED, type PausePoint } from '../../src/observe/pause.js'
 import type { SwapOutcome } from '../../src/supervisor/types.js'
 import { Clients } from '../supervisor/clients.js'
 import { Rig, tryKill, until, zombiesOf } from '../supervisor/rig.js'
-import { LIMITS, type Point } from './points.js'
-import { SCENARIOS } from './scenarios.js'
+import type { Point } from './points.js'
+import { LIMITS, SCENARIOS } from './scenarios.js'
 
 export type Fault = 'SIGKILL' | 'SIGSTOP'
 
@@ -33,6 +33,7 @@ export async function strike(point: Point, fault: Fault): Promise<Cell> {
     const pauses = join(rig.dir, 'pauses')
     mkdirSync(pauses)
     rig.env = { HANDOFF_PAUSE: pauses }
+    rig.isPaused = () => claimed(pauses) !== undefined
     await scenario.prepare(rig)
     const before = rig.living().length > 0 ? await rig.get().catch(() => null) : null
     if (scenario.underLoad) {
@@ -48,6 +49,8 @@ export async function strike(point: Point, fault: Fault): Promise<Cell> {
       await new Promise((resolve) => setTimeout(resolve, STOPPED_MS))
       tryKill(pid, 'SIGCONT')
     }
+    // A broken build was the swap's business, not that of whatever is started from now on.
+    rig.build('v3')
     const wrong: string[] = []
     const outcome = await converge(rig, before?.pid)
     await check(rig, scenario.underLoad ? clients : null, wrong)
@@ -67,6 +70,8 @@ function arm(dir: string, { role, machine, state }: Point, incumbentPid: number 
   writeFileSync(join(dir, ARMED), JSON.stringify(armed))
 }
 
+const claimed = (dir: string): string | undefined => readdirSync(dir).find((name) => name.startsWith('paused-'))
+
 /** The pid that stopped at the point, or null when the run was over without coming there. */
 async function paused(rig: Rig, dir: string, finished: Promise<void>): Promise<number | null> {
   let over = false
@@ -80,8 +85,8 @@ async function paused(rig: Rig, dir: string, finished: Promise<void>): Promise<n
     CONVERGE_MS,
     () => `nothing came to the point and the run did not end:\n${rig.told().slice(-3_000)}`,
     () => {
-      const claimed = readdirSync(dir).find((name) => name.startsWith('paused-'))
-      if (claimed !== undefined) return { pid: Number(claimed.slice('paused-'.length)) }
+      const name = claimed(dir)
+      if (name !== undefined) return { pid: Number(name.slice('paused-'.length)) }
       return over ? { pid: null } : null
     },
   ).then(({ pid }) => pid)

@@ -49,6 +49,8 @@ export class Rig {
   port = 0
   /** `listeners` of the config file, where it is not the usual one. */
   listeners: string | null = null
+  /** A fault has stopped one of its processes: what is waited for may never come. */
+  isPaused: () => boolean = () => false
   /** Added to the environment of every supervisor started from now on. */
   env: Readonly<Record<string, string>> = {}
 
@@ -172,7 +174,9 @@ export class Rig {
 
   /** Sockets, temporaries and what was set aside; the data, the logs and the config are not left over, they are kept. */
   leftFiles(): string[] {
-    return readdirSync(this.dir).filter((name) => /sock|journal|tmp|staging|corrupt/.test(name))
+    const isLeft = (name: string) =>
+      /sock|journal|tmp|staging|corrupt/.test(name) && !name.startsWith('journal.history')
+    return readdirSync(this.dir).filter(isLeft)
   }
 
   told(): string {
