@@ -11,7 +11,8 @@ import type { DaemonCore } from './core.js'
 
 const LOOK_MS = 1_000
 
-export function bindSuccessor(core: DaemonCore, channel: MessageChannel) {
+/** @param onReady called while the supervisor checks Ready: time for what can be made beforehand */
+export function bindSuccessor(core: DaemonCore, channel: MessageChannel, onReady: () => void = () => {}) {
   const { state, listeners, log, policy } = core
   return successorMachine.provide({
     actors: {
@@ -57,8 +58,10 @@ export function bindSuccessor(core: DaemonCore, channel: MessageChannel) {
       } as const
       // Behind the message, where version 1 readers do not look.
       to.send(ready, said.fingerprint === null ? undefined : fingerprintBytes(said.fingerprint))
-      // The supervisor checks Ready meanwhile: time for what nobody decides by.
-      setImmediate(() => state.announce())
+      setImmediate(() => {
+        onReady()
+        state.announce()
+      })
     }
   }
 }

@@ -5,6 +5,7 @@ import { type InspectTap, inspectTap, watchedBy } from '../observe/inspect-tap.j
 import { createLog, type Logger } from '../observe/log.js'
 import { machineObserver } from '../observe/machine-observer.js'
 import { ControlServer, type SessionHandlers } from './control-server.js'
+import { dialForward } from './forward-dial.js'
 import { IncomingMove } from './incoming-move.js'
 import type { ListenerSet } from './listener-set.js'
 import type { DaemonOptions } from './options.js'
@@ -60,10 +61,15 @@ export class DaemonCore {
     this.log = (options.log ?? createLog()).child({ controlSocket: options.controlSocket })
     const tap = { ...options, buildId: options.buildId ?? '', inspect: options.inspect, log: this.log }
     this.tap = surroundings.watched ? inspectTap(tap) : null
-    this.moves = new OutgoingMoves(listeners, policy, this.log)
+    this.moves = new OutgoingMoves(listeners, policy, this.log, (key) => dialForward(options.controlSocket, key))
     this.incoming = new IncomingMove(options.controlSocket, listeners, this.log)
     this.state = new DaemonState(options, listeners, this.log)
-    const gifts = { listeners: () => listeners.all(), connections: this.moves.accept.bind(this.moves) }
+    const gifts = {
+      listeners: () => listeners.all(),
+      connections: this.moves.accept.bind(this.moves),
+      canForward: (key: string) => listeners.keyed(key)?.answersHttp === true,
+      forwarded: (fd: number, key: string) => listeners.keyed(key)?.serveForwarded(fd),
+    }
     this.rendezvous = new Rendezvous(options.controlSocket, gifts, this.log)
     this.control = new ControlServer({
       path: options.controlSocket,
@@ -137,8 +143,10 @@ export class DaemonCore {
   /** Whoever serves reads: connections given back after an abort, or those that the incumbent has parked. */
   async serveClients(): Promise<void> {
     this.moves.takeBack()
+    // New clients first: they have waited for as long, and this is one call.
+    const accepting = this.listeners.startAccepting()
     this.incoming.goLive()
-    await this.listeners.startAccepting()
+    await accepting
   }
 
   /** Idle clients are closed, words on their way are flushed, then the process ends; the kernel frees the lock. */

@@ -59,8 +59,12 @@ export class IncomingMove {
     if (receiver === null) return
     this.#receiver = null
     const count = receiver.goLive()
-    this.#channel?.close()
-    this.#log.info({ event: 'handoff.adopted', connections: count }, `${count} live connections taken over`)
+    const channel = this.#channel
+    // They are read by now; the rest has time.
+    setImmediate(() => {
+      channel?.close()
+      this.#log.info({ event: 'handoff.adopted', connections: count }, `${count} live connections taken over`)
+    })
   }
 
   /** Closes our copies; the incumbent's are untouched. */

@@ -6,6 +6,7 @@ import type { InheritedListener } from '../os/inherited.js'
 import { bindListener, DEFAULT_BACKLOG, formatAddress, queueFacts } from '../os/listeners.js'
 import { type AttachedServer, attachServer, type ReleaseResult } from './attach/attach-server.js'
 import type { DrainResult } from './attach/drain.js'
+import { type DialSuccessor, forwarder } from './attach/forward.js'
 import type { MovableProtocol } from './attach/movable-protocol.js'
 import type { OutgoingConnections } from './attach/outgoing.js'
 import { StagingAreas } from './attach/staging-area.js'
@@ -86,6 +87,27 @@ export class ListenerSet {
   /** A successor stands ready: drains leave connections as they are, where they can move. */
   keepConnections(keep: boolean): void {
     for (const server of this.servers) server.keepsConnections = keep
+  }
+
+  /** Keys of servers that answer HTTP requests. */
+  keysWithHttp(): string[] {
+    return [...this.#keyed()].flatMap(([key, server]) => (server.answersHttp ? [key] : []))
+  }
+
+  /** The server that a successor knows under this key. */
+  keyed(key: string): AttachedServer | undefined {
+    for (const [known, server] of this.#keyed()) if (known === key) return server
+    return undefined
+  }
+
+  /** The successor answers from now on what comes to the sessions that stay here; `false` from `closing` ends none of them. */
+  async forward(dial: DialSuccessor, closing: () => boolean): Promise<void> {
+    await Promise.all([...this.#keyed()].map(([key, server]) => server.forward(forwarder(dial, key, closing))))
+  }
+
+  /** Sessions that can say so announce their end. */
+  sayGoodbye(): void {
+    for (const server of this.servers) server.sayGoodbye()
   }
 
   async drain(limits: HookLimits): Promise<readonly DrainResult[]> {

@@ -4,6 +4,7 @@ import type { Policy } from '../../machines/handoff/policy.js'
 import type { Logger } from '../observe/log.js'
 import type { FdSocket } from '../os/fd-socket.js'
 import { ConnectionSender } from './attach/connection-sender.js'
+import type { DialSuccessor } from './attach/forward.js'
 import type { Cut, OutgoingConnections, Staying } from './attach/outgoing.js'
 import type { ListenerSet } from './listener-set.js'
 
@@ -11,6 +12,8 @@ import type { ListenerSet } from './listener-set.js'
 const MAX_MOVES = 2
 /** Connections let go of in one turn of the loop: about 2 ms, so that lingering requests go on. */
 const DETACH_BATCH = 200
+/** After this part of the linger, answers say `Connection: close` and HTTP/2 sessions GOAWAY. */
+const GOODBYE_AT = 0.8
 /** Lingering connections named in the log. */
 const MAX_NAMED = 32
 
@@ -26,16 +29,20 @@ export class OutgoingMoves {
   readonly #listeners: ListenerSet
   readonly #policy: Policy
   readonly #log: Logger
+  readonly #dial: DialSuccessor
   #moves: Move[] = []
   #cut: ReadonlyMap<string, Cut> | null = null
   #serving = false
   #finished = false
+  /** The cut was begun and its end is not known: the successor may read what rests here. */
+  #doubtful = false
   #served = false
 
-  constructor(listeners: ListenerSet, policy: Policy, log: Logger) {
+  constructor(listeners: ListenerSet, policy: Policy, log: Logger, dial: DialSuccessor) {
     this.#listeners = listeners
     this.#policy = policy
     this.#log = log
+    this.#dial = dial
   }
 
   /** A successor stands ready to take connections over: a drain then leaves them as they are. */
@@ -86,7 +93,9 @@ export class OutgoingMoves {
     // None is left that could move: two more ways over a socket, in the gap, for nothing.
     if (this.#listeners.openConnections() === 0) return
     await this.#with(signal, async (move) => {
+      this.#doubtful = true
       this.#cut = await move.sender.cut()
+      this.#doubtful = false
     })
   }
 
@@ -94,6 +103,7 @@ export class OutgoingMoves {
   takeBack(): void {
     for (const move of [...this.#moves]) this.#end(move)
     this.#cut = null
+    this.#doubtful = false
   }
 
   /**
@@ -108,8 +118,34 @@ export class OutgoingMoves {
     if (movedAll) return
     // While we hold a copy, a connection that the successor closes would stay open for its client.
     await this.#detach(signal)
-    await this.#listeners.release()
+    if (signal.aborted) return
+    const forwards = !this.#doubtful && (await this.#forward())
+    if (!forwards) await this.#listeners.release()
     await this.#listeners.ended(signal)
+  }
+
+  /** Sessions that stay go on, answered by the successor. False: it takes no requests, or none would come. */
+  async #forward(): Promise<boolean> {
+    const [key] = this.#listeners.keysWithHttp()
+    if (key === undefined) return false
+    try {
+      // One dial tells; the connection is not lost on it.
+      ;(await this.#dial(key)).destroy()
+    } catch (error) {
+      this.#log.debug(
+        { err: error },
+        'requests cannot be sent on to the successor; connections are closed as they rest',
+      )
+      return false
+    }
+    let closing = false
+    await this.#listeners.forward(this.#dial, () => closing)
+    // Who hears it before the end can go on elsewhere without an error.
+    setTimeout(() => {
+      closing = true
+      this.#listeners.sayGoodbye()
+    }, this.#policy.lingerMs * GOODBYE_AT).unref()
+    return true
   }
 
   #moved(): number {

@@ -14,6 +14,7 @@ import type { Message } from '../../machines/handoff/protocol.js'
 import { MessageChannel } from '../channel/message-channel.js'
 import { createLog, type Logger } from '../observe/log.js'
 import { streamPair } from '../os/fds.js'
+import { collectGarbage } from '../os/garbage.js'
 import { dialOnce } from '../os/unix-socket.js'
 import { ListenerSet } from './listener-set.js'
 import type { DaemonOptions } from './options.js'
@@ -34,6 +35,8 @@ export async function rehearse(policy: Policy, log: Logger): Promise<void> {
     log.debug({ err: error }, 'no rehearsal; the swap may take some milliseconds longer')
   } finally {
     if (dir !== null) rmSync(dir, { recursive: true, force: true })
+    // What was played with is garbage now; left there, it is collected in the middle of the cut.
+    collectGarbage()
   }
 }
 

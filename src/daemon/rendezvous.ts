@@ -2,6 +2,7 @@
  * `<control_socket>.fds`: gives copies of the listeners to a restarted supervisor (INV-07), and live connections to a
  * successor (wire spec, "Rendezvous socket").
  */
+import { writeSync } from 'node:fs'
 import { isPeerAllowed } from '../channel/peer-policy.js'
 import type { Logger } from '../observe/log.js'
 import { type Acceptor, acceptOn } from '../os/acceptor.js'
@@ -19,6 +20,10 @@ export interface RendezvousGifts {
   listeners(): readonly DaemonListener[]
   /** Takes the socket over; false when there is nothing to give now. */
   connections(socket: FdSocket, pid: number | null, room: number): boolean
+  /** Answers HTTP requests on it, which came to sessions of a replaced incumbent; takes the descriptor over. */
+  forwarded(fd: number, listener: string): void
+  /** Whether {@link forwarded} has a server to answer with. */
+  canForward(listener: string): boolean
 }
 
 export class Rendezvous {
@@ -73,6 +78,18 @@ export class Rendezvous {
         if (isOurs) await socket.sendWithFds(encode({ v: 1, error: 'this process does not serve' }), [], limits)
         return
       }
+      if (request.want === 'forward') {
+        const takes = this.#gifts.canForward(request.listener)
+        const answer = takes ? { v: 1, forward: true } : { v: 1, error: 'no HTTP server answers for that listener' }
+        if (takes) {
+          isOurs = false
+          // Ours before the answer goes out: what follows it is HTTP.
+          const fd = socket.detach()
+          writeSync(fd, encode(answer))
+          this.#gifts.forwarded(fd, request.listener)
+        } else await socket.sendWithFds(encode(answer), [], limits)
+        return
+      }
       const listeners = this.#gifts.listeners().slice(0, MAX_FDS_PER_MESSAGE)
       await socket.sendWithFds(
         encode({ v: 1, listeners: listeners.map(({ name }) => ({ name })) }),
@@ -90,10 +107,13 @@ export class Rendezvous {
 
 const encode = (value: unknown): Uint8Array => Buffer.from(`${JSON.stringify(value)}\n`)
 
-type Request = { readonly want: 'listeners' } | { readonly want: 'connections'; readonly room: number }
+type Request =
+  | { readonly want: 'listeners' }
+  | { readonly want: 'forward'; readonly listener: string }
+  | { readonly want: 'connections'; readonly room: number }
 
 function requestIn(bytes: Uint8Array): Request | { readonly problem: string } {
-  let request: { v?: unknown; want?: unknown; room?: unknown }
+  let request: { v?: unknown; want?: unknown; room?: unknown; listener?: unknown }
   try {
     request = JSON.parse(Buffer.from(bytes).toString('utf8'))
   } catch {
@@ -102,8 +122,9 @@ function requestIn(bytes: Uint8Array): Request | { readonly problem: string } {
   if (typeof request !== 'object' || request === null || request.v !== 1) {
     return { problem: 'only version 1 is spoken here' }
   }
-  const { want, room } = request
+  const { want, room, listener } = request
   if (want === 'listeners') return { want }
+  if (want === 'forward') return { want, listener: String(listener) }
   if (want !== 'connections') return { problem: `nothing is given for want=${JSON.stringify(want)}` }
   if (!Number.isSafeInteger(room) || (room as number) < 0) return { problem: 'room must be a number of descriptors' }
   return { want, room: room as number }

@@ -18,7 +18,9 @@ export class DaemonRoles {
   /** Made before the lock is free: parsing the machine again belongs in no gap. */
   readonly #incumbentMachine: typeof incumbentMachine
   #successor: Actor<typeof successorMachine> | null = null
+  /** Made before it is started: see `takeOver`. */
   #incumbent: Actor<typeof incumbentMachine> | null = null
+  #serves = false
 
   constructor(options: DaemonOptions, policy: Policy, listeners: ListenerSet, surroundings?: Surroundings) {
     const core = new DaemonCore(
@@ -27,8 +29,9 @@ export class DaemonRoles {
       listeners,
       {
         onAttended: () => {
-          if (this.#incumbent?.getSnapshot().can({ type: 'supervisor.attended' }) !== true) return false
-          this.#incumbent.send({ type: 'supervisor.attended' })
+          const incumbent = this.#serves ? this.#incumbent : null
+          if (incumbent?.getSnapshot().can({ type: 'supervisor.attended' }) !== true) return false
+          incumbent.send({ type: 'supervisor.attended' })
           return true
         },
         onMessage: (message) => {
@@ -59,11 +62,16 @@ export class DaemonRoles {
       onEnd: () => actor.send({ type: 'supervisor.disconnected' }),
       onViolation: () => actor.send({ type: 'supervisor.violatedProtocol' }),
     })
-    const actor = createActor(bindSuccessor(core, channel), {
-      input: { policy: core.policy, deadlineKnown },
-      clock: pollClock as never,
-      ...core.watched('successor'),
-    })
+    const actor = createActor(
+      bindSuccessor(core, channel, () => {
+        this.#incumbent ??= this.#makeIncumbent('live')
+      }),
+      {
+        input: { policy: core.policy, deadlineKnown },
+        clock: pollClock as never,
+        ...core.watched('successor'),
+      },
+    )
     const live = new Promise<void>((resolve) => {
       actor.subscribe({
         complete: () => {
@@ -83,11 +91,7 @@ export class DaemonRoles {
   async serve(start: 'cold' | 'live'): Promise<void> {
     const { core } = this
     if (start === 'live') core.cold = false
-    const actor = createActor(this.#incumbentMachine, {
-      input: { policy: core.policy, start, canResume: core.state.canResume },
-      clock: pollClock as never,
-      ...core.watched('incumbent'),
-    })
+    const actor = this.#incumbent ?? this.#makeIncumbent(start)
     let served = false
     let unwatch = (): void => {}
     const live = new Promise<void>((resolve) => {
@@ -108,12 +112,22 @@ export class DaemonRoles {
       })
     })
     this.#incumbent = actor
+    this.#serves = true
     actor.start()
     await live
   }
 
+  #makeIncumbent(start: 'cold' | 'live'): Actor<typeof incumbentMachine> {
+    const { core } = this
+    return createActor(this.#incumbentMachine, {
+      input: { policy: core.policy, start, canResume: core.state.canResume },
+      clock: pollClock as never,
+      ...core.watched('incumbent'),
+    })
+  }
+
   stop(): void {
-    if (this.#incumbent !== null) this.#incumbent.send({ type: 'process.stopRequested' })
+    if (this.#serves) this.#incumbent?.send({ type: 'process.stopRequested' })
     else this.#successor?.send({ type: 'process.stopRequested' })
   }
 
@@ -124,7 +138,7 @@ export class DaemonRoles {
   }
 
   state(): string {
-    const actor = this.#incumbent ?? this.#successor
+    const actor = this.#serves ? this.#incumbent : this.#successor
     return actor === null ? 'starting' : stateText(actor.getSnapshot().value)
   }
 }

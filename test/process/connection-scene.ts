@@ -8,7 +8,7 @@ import { World } from './harness.js'
 const program = fileURLToPath(new URL('../fixtures/connection-daemon.mjs', import.meta.url))
 /** Binaries to hop through in turn, colon-separated, e.g. one of each supported Node version. */
 export const NODES = process.env.HANDOFF_TEST_NODES?.split(':') ?? [process.execPath]
-const LISTENERS = ['http', 'line'].map((name) => ({ name, addr: '127.0.0.1:0' }))
+const LISTENERS = ['http', 'line', 'https', 'h2'].map((name) => ({ name, addr: '127.0.0.1:0' }))
 
 export class Scene implements AsyncDisposable {
   readonly world = World.empty()
@@ -29,7 +29,7 @@ export class Scene implements AsyncDisposable {
     return scene
   }
 
-  async port(listener: 'http' | 'line' = 'http'): Promise<number> {
+  async port(listener: 'http' | 'line' | 'https' | 'h2' = 'http'): Promise<number> {
     const { listeners } = await this.world.status()
     return Number(
       listeners
@@ -73,3 +73,7 @@ export class Scene implements AsyncDisposable {
     await this.world[Symbol.asyncDispose]()
   }
 }
+
+/** The counter that travels from process to process has no gap and no repeat: each request was applied once. */
+export const applied = (counts: readonly number[]): number[] => [...counts].sort((a, b) => a - b)
+export const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1)

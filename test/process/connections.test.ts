@@ -1,14 +1,10 @@
 /** Established connections move with the program: a real supervisor, real daemons, and clients that see every FIN. */
 import { expect, test } from 'vitest'
 import type { SwapOutcome } from '../../src/supervisor/types.js'
-import { connectMany, connectRaw } from '../daemon/attach/raw-client.js'
+import { connectRaw } from '../daemon/attach/raw-client.js'
 import { torture } from '../daemon/attach/torture.js'
-import { NODES, Scene } from './connection-scene.js'
+import { applied, NODES, Scene, upTo } from './connection-scene.js'
 import { gone, until } from './harness.js'
-
-/** The counter that travels from process to process has no gap and no repeat: each request was applied once. */
-const applied = (counts: readonly number[]): number[] => [...counts].sort((a, b) => a - b)
-const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1)
 
 test('clients of every shape stay connected over good swaps, failed seals and successors killed after the cut', async () => {
   await using scene = await Scene.start()
@@ -85,24 +81,4 @@ test('an answer that outlasts the drain is finished by the old program, which th
   // The old program has ended: it has said all.
   expect(scene.logged('handoff.moved')).toMatchObject([{ moved: 1, staying: { awaitingAnswer: 1 } }])
   resting.close()
-})
-
-test('a successor without room for all takes what it can; the others are named and closed, none is lost silently', async () => {
-  await using scene = await Scene.start()
-  const clients = await connectMany(120, { port: await scene.port() })
-  for (const client of clients) client.get('/fast')
-  await Promise.all(clients.map((client) => client.answer()))
-  expect((await scene.swapWithin(330)).result).toBe('committed')
-  await until(() => scene.logged('handoff.moved').length > 0)
-  const [told] = scene.logged('handoff.moved') as { moved: number; staying: { notOffered: number } }[]
-  const moved = told?.moved ?? 0
-  expect(moved).toBeGreaterThan(0)
-  expect(told?.staying).toEqual({ notOffered: 120 - moved })
-  await until(() => clients.filter(({ ended }) => ended !== 'open').length === 120 - moved)
-  const kept = clients.filter(({ ended }) => ended === 'open')
-  for (const client of kept) client.get('/fast')
-  expect((await Promise.all(kept.map((client) => client.answer()))).map(({ status }) => status)).toEqual(
-    kept.map(() => 200),
-  )
-  for (const client of clients) client.close()
 })

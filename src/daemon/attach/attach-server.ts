@@ -1,17 +1,18 @@
 /** The traps of a shared listening socket and of keep-alive connections, behind one handle per listener. */
-import type { Server } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
+import { createServer } from 'node:http'
+import { type Server, Socket } from 'node:net'
 import { attachError } from '../../errors/attach.js'
 import { Acceptor, type ListenerSocket } from './acceptor.js'
 import { checkPrivateNode } from './check-private-node.js'
 import { isOpaque, isQuiet } from './connection.js'
-import { ConnectionTable } from './connection-table.js'
+import { ConnectionTable, isHttpServer } from './connection-table.js'
 import { Drain, type DrainOptions, type DrainResult, FIRST_BYTE_GRACE_MS } from './drain.js'
 import { IncomingConnections } from './incoming.js'
 import type { MovableProtocol } from './movable-protocol.js'
 import { OutgoingConnections } from './outgoing.js'
 import { unreadBytes } from './park.js'
 import { redirectHandlers } from './redirect.js'
+import { type Handler, RequestGate } from './request-gate.js'
 import { holdServerTimeouts } from './server-timeouts.js'
 
 export interface ConnectionFacts {
@@ -77,6 +78,11 @@ export class AttachedServer {
   #drain: Drain | undefined
   #draining: Promise<DrainResult> | undefined
   #restoreTimeouts: (() => void)[] = []
+  /** Of this server, where it speaks HTTP/2. */
+  readonly #gate: RequestGate | undefined
+  readonly #sessions = new Set<Session>()
+  /** What an older program's sessions ask comes in here. */
+  #forwarded: { server: Server; gate: RequestGate } | undefined
   /** @internal a successor stands ready to take connections over; the next drain leaves those as they are that can go. */
   keepsConnections = false
 
@@ -92,6 +98,16 @@ export class AttachedServer {
     this.#servers = [server, ...(previous?.servers ?? [])]
     for (const older of previous?.servers ?? []) redirectHandlers(older, server)
     this.#table.watch(server)
+    if (isHttp2Server(server) && server.listenerCount('request') > 0) {
+      this.#gate = new RequestGate(server)
+      if (previous?.gate !== undefined) this.#gate.inherit(previous.gate)
+    }
+    if (isHttp2Server(server)) {
+      server.on('session', (session: Session) => {
+        this.#sessions.add(session)
+        session.once('close', () => this.#sessions.delete(session))
+      })
+    }
     if (previous?.drain !== undefined) {
       this.#phase = 'draining'
       this.#drain = previous.drain
@@ -166,9 +182,49 @@ export class AttachedServer {
     await this.#table.empty(signal)
   }
 
+  /** Requests can be answered here that other processes send on. */
+  get answersHttp(): boolean {
+    return (isHttpServer(this.server) || isHttp2Server(this.server)) && this.server.listenerCount('request') > 0
+  }
+
+  /** A connection from a replaced incumbent, which sends on what its sessions ask. Takes the descriptor over. */
+  serveForwarded(fd: number): void {
+    if (this.#forwarded === undefined) {
+      // The other end is our own predecessor: it closes what it needs no more, and nobody else waits.
+      const server = createServer({ keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 })
+      const gate = new RequestGate(server, (request, response) => void this.server.emit('request', request, response))
+      this.#forwarded = { server, gate }
+    }
+    this.#forwarded.server.emit('connection', new Socket({ fd, readable: true, writable: true, allowHalfOpen: true }))
+  }
+
+  /**
+   * The successor serves, and answers what comes to the sessions that stay here: TLS, HTTP/2, and what it had no room for.
+   * They are read again. Connections that have moved must be detached before.
+   */
+  async forward(handler: Handler): Promise<void> {
+    this.#assertUsable('forward()')
+    await this.stopAccepting()
+    this.#phase = 'released'
+    this.#dismissOpaque()
+    for (const gate of this.#gates()) gate.sendOn(handler)
+    if (isHttpServer(this.server)) {
+      this.server.removeAllListeners('request')
+      this.server.on('request', handler)
+    }
+    for (const restore of this.#restoreTimeouts.splice(0)) restore()
+    this.#drain?.end()
+    this.#acceptor.retire()
+  }
+
+  /** HTTP/2 clients are told that their session takes no more requests. */
+  sayGoodbye(): void {
+    for (const session of this.#sessions) session.close()
+  }
+
   /** For one exchange with one successor: the connections that can go to it. Close it afterwards. */
   outgoing(): OutgoingConnections {
-    return new OutgoingConnections(this.#table, this.#protocol)
+    return new OutgoingConnections(this.#table, this.#protocol, this.server)
   }
 
   /** For one exchange with the incumbent: its connections, staged on this server. */
@@ -193,11 +249,16 @@ export class AttachedServer {
     await this.stopAccepting()
     if (this.#drain === undefined) {
       this.#phase = 'draining'
-      this.#drain = this.#newDrain(options.keepConnections ?? (this.keepsConnections && this.#canMove()))
+      this.#drain = this.#newDrain(options.keepConnections ?? this.keepsConnections)
       this.#restoreTimeouts = this.#servers.map(holdServerTimeouts)
     }
     await checkPrivateNode()
-    return await this.#drain.wait(options)
+    const drain = this.#drain
+    for (const gate of this.#gates()) gate.hold()
+    const result = await drain.wait(options)
+    let held = 0
+    for (const gate of this.#gates()) held += await gate.quiet(options.deadline, options.signal)
+    return held === 0 ? result : { ...result, inFlight: result.inFlight + held }
   }
 
   /** Their sessions live in objects of the old state, which is closed: the new protocol adopts them, as a successor's would. */
@@ -210,15 +271,15 @@ export class AttachedServer {
     }
   }
 
+  #gates(): RequestGate[] {
+    return [this.#gate, this.#forwarded?.gate].filter((gate) => gate !== undefined)
+  }
+
   #dismissOpaque(): void {
     const look = this.#table.look()
     for (const connection of this.#table.all) {
       if (!connection.socket.destroyed && isOpaque(look(connection))) this.#protocol?.dismiss?.(connection.socket)
     }
-  }
-
-  #canMove(): boolean {
-    return !(this.server instanceof TlsServer)
   }
 
   #newDrain(keepConnections: boolean): Drain {
@@ -234,6 +295,7 @@ export class AttachedServer {
     for (const restore of this.#restoreTimeouts.splice(0)) restore()
     this.#drain?.end()
     this.#drain = undefined
+    for (const gate of this.#gates()) gate.open()
   }
 
   #supersede() {
@@ -245,6 +307,7 @@ export class AttachedServer {
       servers: this.#servers,
       drain: this.#drain,
       protocol: this.#protocol,
+      gate: this.#gate,
       restoreTimeouts: this.#restoreTimeouts.splice(0),
     }
   }
@@ -256,3 +319,13 @@ export class AttachedServer {
     if (this.#phase === 'released') throw attachError('ERR_HANDOFF_ATTACH_STATE_RELEASED', [this.listener.name, asked])
   }
 }
+
+/** What is used of an HTTP/2 session. */
+interface Session {
+  close(): void
+  once(event: 'close', listener: () => void): unknown
+}
+
+/** Both kinds of HTTP/2 server, and no other, take new settings. */
+const isHttp2Server = (server: Server): boolean =>
+  typeof (server as { updateSettings?: unknown }).updateSettings === 'function'

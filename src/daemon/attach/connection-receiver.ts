@@ -81,6 +81,8 @@ export class ConnectionReceiver {
     }
     if ('end' in fields) return { ready: [...this.#cuts.values()].reduce((sum, cut) => sum + cut.length, 0) }
     if ('gone' in fields) this.#sinkOf(fields).drop(idsIn(fields, 'gone'))
+    else if ('ticketKeys' in fields)
+      this.#sinkOf(fields).useTicketKeys(Buffer.from(String(fields.ticketKeys), 'base64'))
     else if ('states' in fields) this.#learnStates(fields)
     else if ('cut' in fields) this.#learnCut(fields)
     else if (!('copied' in fields)) throw broken(`"${Object.keys(fields).join(' ')}" was not expected`)

@@ -44,6 +44,10 @@ export class ConnectionSender {
   /** Pre-copy: the successor builds its sockets while we serve. @throws ERR_HANDOFF_ATTACH_PEER_MOVE, errno exceptions */
   copy(): Promise<void> {
     return this.#inTurn(async () => {
+      for (const [listener, source] of this.#sources) {
+        const ticketKeys = source.ticketKeys()
+        if (ticketKeys !== null) await this.#exchange({ v: 1, listener, ticketKeys })
+      }
       await this.#offerAll(false)
       await this.#exchange({ v: 1, copied: true })
     })

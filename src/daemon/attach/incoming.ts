@@ -1,6 +1,7 @@
 /** Live connections on their way from the incumbent: staged unread while it serves, read once this process goes live. */
 import type { Server as HttpServer } from 'node:http'
 import type { Server, Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { attachError } from '../../errors/attach.js'
 import { isHandoffError } from '../../errors/handoff-error.js'
 import { closeFd, dup } from '../../os/fds.js'
@@ -14,6 +15,8 @@ import { holdServerTimeouts } from './server-timeouts.js'
 
 /** Node advertises keep-alive one second shorter than it keeps it, so that a late request does not meet a close, ms. */
 const KEEP_ALIVE_BUFFER_MS = 1000
+/** What Node's `getTicketKeys()` gives, and what `setTicketKeys()` throws at anything else for. */
+const TICKET_KEY_BYTES = 48
 
 export class IncomingConnections {
   readonly #table: ConnectionTable
@@ -53,6 +56,11 @@ export class IncomingConnections {
       if (isHandoffError(error, 'ERR_HANDOFF_ATTACH_ADOPT')) return false
       throw error
     }
+  }
+
+  /** Clients resume the TLS sessions that they have, where both programs set the same `sessionIdContext`. */
+  useTicketKeys(keys: Buffer): void {
+    if (this.#server instanceof TlsServer && keys.length === TICKET_KEY_BYTES) this.#server.setTicketKeys(keys)
   }
 
   has(id: number): boolean {

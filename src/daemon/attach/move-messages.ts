@@ -14,6 +14,8 @@ export type FromIncumbent =
   | { readonly v: 1; readonly listener: string; readonly connections: readonly number[] }
   /** Closed at the incumbent: the successor's copies keep the client from seeing it. */
   | { readonly v: 1; readonly listener: string; readonly gone: readonly number[] }
+  /** Of a TLS server: with them the successor resumes sessions that were begun at the incumbent. Never on disk. */
+  | { readonly v: 1; readonly listener: string; readonly ticketKeys: string }
   /** All there was has been offered, the incumbent still serves. */
   | { readonly v: 1; readonly copied: true }
   /** For some of the next cut: what their protocols must know to go on, as pairs of id and JSON text. */

@@ -1,4 +1,5 @@
 /** Live connections on their way to the successor: which can go, which have gone away, which must stay. */
+import type { Server } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import { type BusyReason, type Connection, isOpaque, isQuiet, peerOf } from './connection.js'
 import type { ConnectionTable } from './connection-table.js'
@@ -37,6 +38,7 @@ export interface Cut {
 export class OutgoingConnections {
   readonly #table: ConnectionTable
   readonly #protocol: MovableProtocol | undefined
+  readonly #server: Server | undefined
   readonly #unobserve: () => void
   /** Staged by the successor, as it has acknowledged. */
   readonly #staged = new Map<number, Connection>()
@@ -45,8 +47,10 @@ export class OutgoingConnections {
   /** Called after a staged connection has closed: {@link takeGone} has something. */
   onGone: (() => void) | undefined
 
-  constructor(table: ConnectionTable, protocol?: MovableProtocol) {
+  /** @param server whose TLS tickets, if it gives any, the successor should honour */
+  constructor(table: ConnectionTable, protocol?: MovableProtocol, server?: Server) {
     this.#table = table
+    this.#server = server
     this.#protocol = protocol
     this.#unobserve = table.observe({
       onGone: ({ id }) => {
@@ -55,6 +59,11 @@ export class OutgoingConnections {
         this.onGone?.()
       },
     })
+  }
+
+  /** 48 bytes in base64, or null for a server without TLS. */
+  ticketKeys(): string | null {
+    return this.#server instanceof TlsServer ? this.#server.getTicketKeys().toString('base64') : null
   }
 
   /** Up to `limit` connections that the successor does not have; before the cut busy ones too, since they may rest by then. */

@@ -7,6 +7,8 @@ export interface ConnectionSink {
   /** Takes the descriptor over. False: it cannot be adopted here, and is closed. */
   tryStage(id: number, fd: number): boolean
   has(id: number): boolean
+  /** Of the incumbent's TLS server. */
+  useTicketKeys(keys: Buffer): void
   drop(ids: Iterable<number>): void
   goLive(parked: readonly Parked[]): number
   abandon(): void
@@ -16,14 +18,21 @@ export interface ConnectionSink {
 export class StagingArea implements ConnectionSink {
   readonly #held = new Map<number, number>()
   #server: ConnectionSink | undefined
+  #ticketKeys: Buffer | undefined
 
   /** @returns how many of those held could not be adopted after all; they are closed */
   bind(server: ConnectionSink): number {
     this.#server = server
+    if (this.#ticketKeys !== undefined) server.useTicketKeys(this.#ticketKeys)
     let refused = 0
     for (const [id, fd] of this.#held) if (!server.tryStage(id, fd)) refused++
     this.#held.clear()
     return refused
+  }
+
+  useTicketKeys(keys: Buffer): void {
+    this.#ticketKeys = keys
+    this.#server?.useTicketKeys(keys)
   }
 
   tryStage(id: number, fd: number): boolean {
