@@ -20,6 +20,8 @@ export interface LineOptions {
   /** Default true. */
   readonly probe?: boolean
   readonly node?: string
+  /** For the daemons' Node, e.g. `--trace-gc`. */
+  readonly flags?: readonly string[]
 }
 
 export interface Moment {
@@ -27,6 +29,8 @@ export interface Moment {
   readonly at: number
   readonly pid: number
   readonly what: string
+  /** CPU time of the process until then, µs. */
+  readonly cpu: number
 }
 
 export class Line {
@@ -45,7 +49,7 @@ export class Line {
   }
 
   async start(): Promise<void> {
-    const { tree, kind, journal, fill, program, probe = true, node } = this.options
+    const { tree, kind, journal, fill, program, probe = true, node, flags = [] } = this.options
     const dataDir = join(this.dir, 'data')
     const marks = join(this.dir, 'marks')
     const controlSocket = join(this.dir, 's')
@@ -59,7 +63,7 @@ export class Line {
       controlSocket,
       dataDir,
       journal: journal ? join(this.dir, 'journal') : undefined,
-      args: [...withProbe, ...daemon],
+      args: [...flags, ...withProbe, ...daemon],
     }
     const log = openSync(join(this.dir, 'log'), 'a')
     const { NODE_OPTIONS: _, ...env } = process.env
@@ -86,8 +90,8 @@ export class Line {
     if (this.#child && this.#child.exitCode === null) await once(this.#child, 'exit')
     const marks = join(this.dir, 'marks')
     const moments = readdirSync(marks).flatMap((name) => {
-      const noted = JSON.parse(readFileSync(join(marks, name), 'utf8')) as [number, string][]
-      return noted.map(([at, what]) => ({ at, what, pid: Number.parseInt(name, 10) }))
+      const noted = JSON.parse(readFileSync(join(marks, name), 'utf8')) as [number, string, number][]
+      return noted.map(([at, what, cpu]) => ({ at, what, cpu, pid: Number.parseInt(name, 10) }))
     })
     return moments.sort((a, b) => a.at - b.at)
   }
