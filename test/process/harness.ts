@@ -39,6 +39,8 @@ const PATIENT: Partial<Policy> = {
   stopGraceMs: 10_000,
 }
 
+export const silentLog = pino({ level: 'silent' })
+
 const MARK = 'HANDOFF_WORLD'
 const fixtureDaemon = fileURLToPath(new URL('../fixtures/process-daemon.mjs', import.meta.url))
 
@@ -283,9 +285,9 @@ export class World implements AsyncDisposable {
     return found
   }
 
-  /** The files that are not the data: sockets, journal, staging names. */
+  /** Sockets, journal, staging names: all that must be gone in the end. The history of swaps is kept on purpose. */
   files(): string[] {
-    const own = ['data', 'story', 'supervisor.log', 'daemon.log']
+    const own = ['data', 'story', 'supervisor.log', 'daemon.log', 'journal.history']
     return readdirSync(this.dir).filter((name) => !own.includes(name) && !name.startsWith('gate'))
   }
 

@@ -65,7 +65,7 @@ describe('a hook that blocks the JS thread far longer than the liveness limit', 
 
 describe('a hook that hangs', () => {
   test('seal past the deadline, but heeds its signal: rolled back by resume, called once', async () => {
-    await using world = await World.start({ behave: { seal: 'hangUntilAborted*1' }, policy: { deadlineMs: 1_500 } })
+    await using world = await World.start({ behave: { seal: 'hangUntilAborted*1' }, policy: { deadlineMs: 3_000 } })
     const before = await world.incumbentPid()
     const outcome = await world.swap()
     expect(outcome).toMatchObject({ result: 'rolledBack', code: 'ERR_HANDOFF_DEADLINE_TIMEOUT' })
@@ -77,7 +77,7 @@ describe('a hook that hangs', () => {
   test('seal, deaf to its signal: the incumbent exits, a fresh one serves, nothing acknowledged is lost', async () => {
     await using world = await World.start({
       behave: { seal: 'hang' },
-      policy: { deadlineMs: 1_500 },
+      policy: { deadlineMs: 3_000 },
       daemonPolicy: { hookCancelGraceMs: 200 },
     })
     const before = await world.incumbentPid()
@@ -99,7 +99,7 @@ describe('a hook that hangs', () => {
   })
 
   test('open of the successor past the deadline: it is ended, the incumbent reopens', async () => {
-    await using world = await World.start({ policy: { deadlineMs: 1_500, successorKillGraceMs: 100 } })
+    await using world = await World.start({ policy: { deadlineMs: 3_000, successorKillGraceMs: 100 } })
     const clients = await world.clients()
     const swap = world.swap({ behave: { begin: 'hang' } })
     await expectRolledBack(world, swap, 'ERR_HANDOFF_DEADLINE_TIMEOUT', /the deadline of the swap passed/)
@@ -107,7 +107,7 @@ describe('a hook that hangs', () => {
   })
 
   test('prepare of the successor: the incumbent is asked nothing, no request waits', async () => {
-    await using world = await World.start({ policy: { successorBootMs: 500, successorKillGraceMs: 100 } })
+    await using world = await World.start({ policy: { successorBootMs: 3_000, successorKillGraceMs: 100 } })
     const before = await world.incumbentPid()
     const swap = world.swap({ behave: { prepare: 'hang' } })
     await expectRolledBack(world, swap, 'ERR_HANDOFF_SUCCESSOR_HELLO_TIMEOUT', /sent no Hello in time/)

@@ -13,7 +13,7 @@ describe('a stopped successor', () => {
     ['before its Hello', 'prepare', 'ERR_HANDOFF_SUCCESSOR_HELLO_TIMEOUT'],
     ['with the lock in its hand', 'begin', 'ERR_HANDOFF_SUCCESSOR_SILENT'],
   ])('%s is killed, and the incumbent serves', async (_when, hook, code) => {
-    const policy = { livenessMs: 600, successorBootMs: 1_500, successorKillGraceMs: 100 }
+    const policy = { livenessMs: 600, successorBootMs: 3_000, successorKillGraceMs: 100 }
     await using world = await World.start({ policy, daemonPolicy: BEATING })
     const incumbent = await world.incumbentPid()
     const clients = await world.clients()
@@ -29,7 +29,7 @@ describe('a stopped successor', () => {
 
 describe('a stopped incumbent', () => {
   test('that never wakes is replaced by a fresh start, and the listeners stay open meanwhile', async () => {
-    const policy = { livenessMs: 400, greetingMs: 400, resumeBudgetMs: 1_000, confirmMs: 400 }
+    const policy = { livenessMs: 1_000, greetingMs: 1_000, resumeBudgetMs: 2_000, confirmMs: 1_000 }
     await using world = await World.start({ behave: { drain: 'gate=gate' }, policy, daemonPolicy: BEATING })
     const incumbent = await world.incumbentPid()
     const revision = await world.put('a', '1')
@@ -47,7 +47,7 @@ describe('a stopped incumbent', () => {
   })
 
   test('that wakes after the swap was given up serves as before: it was never asked for anything', async () => {
-    await using world = await World.start({ policy: { greetingMs: 500 }, daemonPolicy: BEATING })
+    await using world = await World.start({ policy: { greetingMs: 1_500 }, daemonPolicy: BEATING })
     const incumbent = await world.incumbentPid()
     process.kill(incumbent, 'SIGSTOP')
     const swap = world.swap()
@@ -64,7 +64,7 @@ describe('a stopped supervisor', () => {
   test('before Begin: the incumbent serves again by its own clock, long before the supervisor wakes', async () => {
     await using world = await World.start({
       supervisor: 'child',
-      policy: { deadlineMs: 1_000 },
+      policy: { deadlineMs: 3_000 },
       behave: { drain: 'gate=gate' },
       daemonPolicy: BEATING,
     })
@@ -86,7 +86,7 @@ describe('a stopped supervisor', () => {
   test('after Begin: the successor goes live by its own clock; the supervisor wakes, looks once more, and says so', async () => {
     await using world = await World.start({
       supervisor: 'child',
-      policy: { deadlineMs: 1_000 },
+      policy: { deadlineMs: 3_000 },
       daemonPolicy: BEATING,
     })
     const incumbent = await world.incumbentPid()

@@ -161,7 +161,10 @@ describe('a place where it cannot run', () => {
     const { port } = server.address() as { port: number }
     const start = { args: ['--port', String(port)] }
     expect(
-      await expectRefusal(start, /^ERR_HANDOFF_LISTEN: cannot listen on http \(127\.0\.0\.1:\d+\): .*\n {2}now: .*\n {2}to do: /),
+      await expectRefusal(
+        start,
+        /^ERR_HANDOFF_LISTEN: cannot listen on http \(127\.0\.0\.1:\d+\): .*\n {2}now: .*\n {2}to do: /,
+      ),
     ).toBe(1)
     server.close()
   })
