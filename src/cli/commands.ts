@@ -11,6 +11,12 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; load(
   swap: { summary: 'replace the running program without a gap', load: () => import('./swap.js') },
   status: { summary: 'who serves, since when, how the last swap went', load: () => import('./status.js') },
   broker: { summary: 'negotiate with clients and pass their connections on', load: () => import('./broker.js') },
+  watch: { summary: 'who serves and how a swap goes, live', load: () => import('./watch.js') },
+  history: { summary: 'the log of swaps', load: () => import('./history.js') },
+  explain: {
+    summary: 'one swap, told: what was said, what went wrong, what to do',
+    load: () => import('./explain.js'),
+  },
   inspect: { summary: 'see every role live in a browser, or replay a trace', load: () => import('./inspect.js') },
   stop: { summary: 'stop the supervisor and its program, in order', load: () => import('./stop.js') },
 }

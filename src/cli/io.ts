@@ -11,6 +11,8 @@ export interface Io {
   readonly errIsTTY: boolean
   /** Columns of the terminal behind stderr. */
   columns(): number
+  /** Rows of the terminal behind stdout. */
+  rows?(): number
   readonly env: Readonly<Record<string, string | undefined>>
   /** @returns the way out. While one is registered, the signal does not end the process by itself. */
   onSignal(signals: readonly StopSignal[], handler: (signal: StopSignal) => void): () => void
@@ -24,7 +26,8 @@ export function processIo(): Io {
     err: (text) => process.stderr.write(text),
     outIsTTY: process.stdout.isTTY === true,
     errIsTTY: process.stderr.isTTY === true,
-    columns: () => process.stderr.columns ?? 80,
+    columns: () => process.stderr.columns ?? process.stdout.columns ?? 80,
+    rows: () => process.stdout.rows ?? 24,
     env: process.env,
     onSignal(signals, handler) {
       for (const signal of signals) process.on(signal, handler)

@@ -34,6 +34,21 @@ export const cliErrors = {
     now: 'the outcome is unknown here; a swap under way goes on without this command',
     todo: "ask again with 'handoff status'",
   }),
+  ERR_HANDOFF_NO_HISTORY: () => ({
+    happened: 'no log of swaps is kept here',
+    now: NOTHING_DONE,
+    todo: "name a 'journal' or a 'history' in handoff.toml and restart the supervisor",
+  }),
+  ERR_HANDOFF_HISTORY_UNREADABLE: (path: string, why: string) => ({
+    happened: `the log of swaps ${path} could not be read (${why})`,
+    now: NOTHING_DONE,
+    todo: 'read it as the user the supervisor runs as',
+  }),
+  ERR_HANDOFF_NO_SUCH_SWAP: (id: string, known: number) => ({
+    happened: `no swap on record is ${id} (there are ${known})`,
+    now: NOTHING_DONE,
+    todo: "take an id from 'handoff history'",
+  }),
   ERR_HANDOFF_PAGE_MISSING: () => ({
     happened: 'the inspector page was not built',
     now: 'nothing was started',

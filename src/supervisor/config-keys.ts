@@ -19,6 +19,7 @@ export const PLAIN_KEYS = [
   { key: 'env', wanted: 'an array of pairs, like [["NAME", "value"]]' },
   { key: 'listeners', wanted: 'an array of tables, like [{ name = "http", addr = "127.0.0.1:8080" }]' },
   { key: 'journal', wanted: 'the path of the journal file' },
+  { key: 'history', wanted: 'the path of the log of swaps' },
   { key: 'allowed_uids', wanted: 'an array of user ids, like [1000]' },
   { key: 'allowed_binaries', wanted: 'an array of paths or names on PATH' },
   { key: 'cwd', wanted: 'the directory the primitives start in' },

@@ -54,6 +54,7 @@ export function parseConfig(text: string, path: string): SupervisorConfig {
   source.refuseUnknown('', ALL_KEYS)
   source.requireAll('', PLAIN_KEYS)
   const journal = source.path('journal')
+  const history = source.path('history')
   const cwd = source.path('cwd')
   return {
     file: source.file,
@@ -64,6 +65,7 @@ export function parseConfig(text: string, path: string): SupervisorConfig {
     env: source.list('env', (value, at) => envPair(source, value, at)),
     listeners: listeners(source),
     ...(journal === undefined ? {} : { journal }),
+    ...(history === undefined ? {} : { history }),
     ...(cwd === undefined ? {} : { cwd }),
     policy: policy(source),
     allowedUids: source.list('allowed_uids', (value, at) => uid(source, value, at)),

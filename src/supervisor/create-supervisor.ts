@@ -11,6 +11,7 @@ import { checkListenerNames } from '../os/listeners.js'
 import { checkSocketPath } from '../os/unix-socket.js'
 import { bindSupervisor } from './bind-supervisor.js'
 import { SupervisorCore } from './core.js'
+import { Historian, historyPath } from './historian.js'
 import { swapPhase } from './outcome.js'
 import { rendezvousPath } from './take-listeners.js'
 import type { Supervisor, SupervisorOptions, SupervisorStatus, SwapOutcome, SwapSpec } from './types.js'
@@ -31,7 +32,7 @@ function validPolicy(options: SupervisorOptions): Policy {
 }
 
 /** What is bound, opened or shown once and for all. */
-const FIXED = ['controlSocket', 'listeners', 'journal', 'inspect'] as const
+const FIXED = ['controlSocket', 'listeners', 'journal', 'history', 'inspect'] as const
 
 class RunningSupervisor implements Supervisor {
   readonly #core: SupervisorCore
@@ -39,12 +40,18 @@ class RunningSupervisor implements Supervisor {
   readonly #watchers = new Set<(status: SupervisorStatus) => void>()
   readonly #actor: Actor<typeof supervisorMachine>
   readonly #tap: InspectTap | null
+  readonly #history: string | null
+  readonly #historian: Historian | null
   #ended: Promise<void> | null = null
 
   constructor(core: SupervisorCore) {
     this.#core = core
     const { inspect, controlSocket, log } = core.options
     this.#tap = inspectTap({ inspect, controlSocket, log, buildId: '' })
+    this.#history = historyPath(core.options)
+    const historian = this.#history === null ? null : new Historian(this.#history, log)
+    this.#historian = historian
+    if (historian !== null) this.#watchers.add((status) => historian.follow(status))
     this.#actor = createActor(bindSupervisor(core), {
       input: { policy: core.policy },
       clock: pollClock as never,
@@ -54,6 +61,7 @@ class RunningSupervisor implements Supervisor {
           core.enterPhase(swapPhase((event.snapshot as unknown as { value: StateValue }).value))
         },
         this.#tap?.as('supervisor'),
+        historian && ((event) => historian.observe(event)),
         machineObserver('supervisor'),
       ),
     }) as unknown as Actor<typeof supervisorMachine>
@@ -109,6 +117,8 @@ class RunningSupervisor implements Supervisor {
       lastSwap: core.lastSwap,
       listeners: core.listeners.status(),
       restarts: Math.max(0, core.starts - 1),
+      started: core.starts,
+      ...(this.#history === null ? {} : { history: this.#history }),
     }
   }
 
@@ -158,9 +168,10 @@ class RunningSupervisor implements Supervisor {
     // A stop takes everything with it, also a successor whose swap was not waited for (INV-10).
     else await core.processes.endAll()
     await core.journal.settled()
+    await this.#historian?.settled()
     core.listeners.close(leaves)
     core.processes.forgetAll()
-    core.refuse()
+    core.refuse(supervisorError('ERR_HANDOFF_STOPPED', []))
     this.#tap?.stop()
   }
 

@@ -9,7 +9,7 @@ import type { SupervisorStatus, SwapOutcome } from './types.js'
 /** Longest command, bytes (wire spec, "Trigger socket"). */
 export const MAX_COMMAND_BYTES = 4096
 
-export const TRIGGER_COMMANDS = ['swap', 'status', 'stop', 'leave'] as const
+export const TRIGGER_COMMANDS = ['swap', 'status', 'watch', 'stop', 'leave'] as const
 export type TriggerCommand = (typeof TRIGGER_COMMANDS)[number]
 
 export interface TriggerRequest {
@@ -28,7 +28,7 @@ export interface ErrorLine {
   readonly todo: string
 }
 
-/** Answers to a JSON request: any number of `phase` lines, then one of the others. */
+/** Answers to a JSON request: any number of `phase` lines, then one of the others; to `watch`, a `status` for each change. */
 export type TriggerEvent =
   | {
       readonly v: 1

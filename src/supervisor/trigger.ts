@@ -128,6 +128,8 @@ async function obey(line: string, uid: number, answer: Answer, options: TriggerO
     request = parseRequest(line)
     if (request.cmd === 'status') {
       answer.end(json({ v: 1, event: 'status', status: options.supervisor.status() }))
+    } else if (request.cmd === 'watch') {
+      watch(answer, options)
     } else if (request.cmd === 'stop' || request.cmd === 'leave') {
       if (!isOwner(uid)) throw triggerError('ERR_HANDOFF_USAGE_TRIGGER_OWNER_ONLY', [request.cmd, uid])
       answer.end(json({ v: 1, event: 'stopping' }))
@@ -138,6 +140,16 @@ async function obey(line: string, uid: number, answer: Answer, options: TriggerO
     const isJson = request === null ? line.trimStart().startsWith('{') : request.language === 'json'
     answer.end(isJson ? json(errorLine(error)) : errorText(error))
   }
+}
+
+/** Until the client leaves, or the trigger closes: nobody waits for an answer here. */
+function watch(answer: Answer, { supervisor }: TriggerOptions): void {
+  answer.owed = false
+  const tell = (status: SupervisorStatus): void => answer.write(json({ v: 1, event: 'status', status }))
+  const unsubscribe = supervisor.subscribe(tell)
+  answer.socket.once('close', unsubscribe)
+  answer.socket.once('end', () => answer.socket.destroySoon())
+  tell(supervisor.status())
 }
 
 async function swap(request: TriggerRequest, uid: number, answer: Answer, options: TriggerOptions): Promise<void> {

@@ -24,6 +24,8 @@ export interface SupervisorOptions {
   readonly listeners: readonly ListenerSpec[]
   /** Journal file. Without it a restarted supervisor knows only what the kernel can tell. */
   readonly journal?: string
+  /** Log of swaps, lines of JSON, bounded. Default: the journal's path with `.history` appended; none without a journal. */
+  readonly history?: string
   /** Limits; what is absent keeps its default. */
   readonly policy: Partial<Policy>
   /** Uids besides our own and root that may talk to our sockets. */
@@ -102,6 +104,10 @@ export interface SupervisorStatus {
   readonly listeners: readonly ListenerStatus[]
   /** How often a primitive was started again after it died outside a swap. */
   readonly restarts: number
+  /** Primitives this supervisor has started outside swaps; 0 when it found one alive. */
+  readonly started?: number
+  /** Where `handoff history` reads. */
+  readonly history?: string
 }
 
 export interface SwapSpec {

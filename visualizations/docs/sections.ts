@@ -94,6 +94,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   env: '[]',
   listeners: '[]',
   journal: 'none',
+  history: 'the journal’s path and `.history`',
   allowed_uids: '[]',
   allowed_binaries: '[]',
   cwd: 'the supervisor’s own',
