@@ -18,7 +18,7 @@ async function expectServes(world: World, pid: number) {
 }
 
 test('gap-07 accept fails with EMFILE: neither the control loop nor the lock is lost, and the next swap commits', async () => {
-  await using world = await World.start()
+  await using world = await World.start({ program: 'kv' })
   const incumbent = await world.incumbentPid()
   // Ten more than it has open now, and that is the end. What a test runner's parents left open may lie far above.
   const limit = fdsOf(incumbent).size + 10
