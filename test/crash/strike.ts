@@ -1,5 +1,5 @@
 /** One cell of the matrix: a run that is struck at one point, and everything that must hold afterwards. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ARMED, type PausePoint } from '../../src/observe/pause.js'
 import type { SwapOutcome } from '../../src/supervisor/types.js'
@@ -35,17 +35,19 @@ export async function strike(point: Point, fault: Fault): Promise<Cell> {
     rig.env = { HANDOFF_PAUSE: pauses }
     rig.isPaused = () => claimed(pauses) !== undefined
     await scenario.prepare(rig)
-    const before = rig.living().length > 0 ? await rig.get().catch(() => null) : null
+    const before = rig.living().length > 0 ? await answering(rig) : null
     if (scenario.underLoad) {
       clients = new Clients(rig.port, { fresh: 2, keepAlive: 1, writers: 1 })
-      await clients.answered(5)
+      if (before !== null) await clients.answered(5)
     }
     arm(pauses, point, before?.pid)
     await scenario.act(rig)
     const pid = await paused(rig, pauses, scenario.finished(rig))
     if (pid === null) return { point, fault, outcome: null, wrong: [] }
-    tryKill(pid, fault === 'SIGKILL' ? 'SIGKILL' : 'SIGSTOP')
-    if (fault === 'SIGSTOP') {
+    // It claims the point, then stops itself: to be continued before that would stop it for ever.
+    await until(() => isStopped(pid) || null)
+    if (fault === 'SIGKILL') tryKill(pid, 'SIGKILL')
+    else {
       await new Promise((resolve) => setTimeout(resolve, STOPPED_MS))
       tryKill(pid, 'SIGCONT')
     }
@@ -60,6 +62,22 @@ export async function strike(point: Point, fault: Fault): Promise<Cell> {
   } finally {
     await clients?.finish().catch(() => {})
     await rig.end()
+  }
+}
+
+/** Who serves right now; null in mid-swap, when nobody does. */
+async function answering(rig: Rig): Promise<{ pid: number } | null> {
+  return await Promise.race([
+    rig.get().catch(() => null),
+    new Promise<null>((resolve) => setTimeout(resolve, 300, null)),
+  ])
+}
+
+function isStopped(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) T /s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return true // it has ended: there is nothing left to wait for
   }
 }
 
