@@ -15,6 +15,8 @@ const living = (state: HandoffState): Slot[] =>
 
 const isDead = (state: HandoffState, slot: Slot): boolean => state.primitives[slot]?.life !== 'running'
 
+const isBlockedBy = (state: HandoffState): boolean => state.primitives.some((primitive) => primitive?.blocked === true)
+
 const actorOf = (label: string): Slot => label.charCodeAt(0) - 65
 
 export function handoffInvariants({ players }: HandoffWorld): Property<HandoffState>[] {
@@ -23,7 +25,9 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
   const isBeyondHelp = (state: HandoffState) => {
     const { life } = state.supervisor
     const isComing = life === 'dead' && state.budgets.restarts > 0
-    return life !== 'running' && !isComing && living(state).length === 0
+    if (life === 'running' || isComing) return false
+    // Two faults: nobody is left who could end a process that is blocked.
+    return living(state).length === 0 || isBlockedBy(state)
   }
   const servesIn = (state: HandoffState) => {
     const { machine } = state.supervisor
@@ -108,6 +112,14 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
       return isOpen ? 'the session is left open' : true
     }),
     {
+      id: 'INV-06',
+      says: 'in the end no journal is left',
+      kind: 'eventually',
+      stays: true,
+      // Exceptions: the supervisor is gone, or the removal itself was made to fail.
+      holds: ({ kernel, supervisor }) => kernel.journal === 0 || kernel.journalFailed || supervisor.life !== 'running',
+    },
+    {
       id: 'INV-07',
       says: 'a supervisor that lives ends up holding the listeners and knowing the primitive that serves',
       kind: 'eventually',
@@ -118,6 +130,15 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
         return state.supervisor.holdsListeners && pid !== null && answers(state, players, pid - 1)
       },
     },
+    edge('INV-07', 'a supervisor never ends itself while somebody serves', (from, { next, kind }) => {
+      if (kind !== 'progress' || next.supervisor.life !== 'dead' || from.supervisor.life !== 'running') return true
+      return whoAnswers(from, players) === NONE
+    }),
+    always(
+      'INV-08',
+      'a successor that holds the lock never ends itself as the last of a service whose supervisor is gone',
+      ({ kernel }) => !kernel.abandoned,
+    ),
     {
       id: 'INV-08',
       says: 'when faults stop, somebody serves again',
@@ -125,6 +146,11 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
       stays: true,
       holds: (state) => whoAnswers(state, players) !== NONE || isBeyondHelp(state),
     },
+    edge('INV-08', 'a waiting successor is never ended because the incumbent died', (from, { label }) => {
+      if (!label.startsWith('S!signalSuccessor')) return true
+      const { failure } = players.swap.stepper.view(from.supervisor.swap).context as { failure: string | null }
+      return failure !== 'ERR_HANDOFF_INCUMBENT_EXITED'
+    }),
     edge('INV-09', 'when committed is reported, the control path leads to the live incumbent', (from, step) => {
       const outcome = reported(from, step)
       if (outcome?.result !== 'committed') return true
@@ -138,7 +164,10 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
       stays: true,
       // A supervisor that hangs for ever holds its session open: its incumbent stays parked, known and harmless.
       holds: (state) =>
-        state.supervisor.life === 'stalled' || living(state).every((slot) => answers(state, players, slot)),
+        state.supervisor.life === 'stalled' ||
+        isBeyondHelp(state) ||
+        // One that blocks before its pid is on disk hears no end of its channel, and no supervisor knows it (two faults).
+        living(state).every((slot) => answers(state, players, slot) || state.primitives[slot]?.blocked),
     },
     always(
       'INV-11',

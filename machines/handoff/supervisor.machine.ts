@@ -254,10 +254,8 @@ export const supervisorMachine = setup({
                 ],
               },
             ],
-            onError: {
-              target: '#supervisor.failed',
-              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
-            },
+            // It died meanwhile, and the address is held by somebody else.
+            onError: 'lookingForHolder',
           },
         },
         binding: {
@@ -266,6 +264,29 @@ export const supervisorMachine = setup({
             id: 'bindListeners',
             src: 'bindListeners',
             onDone: '#supervisor.starting',
+            onError: 'lookingForHolder',
+          },
+        },
+        /** The address is taken. By a primitive of a dead supervisor that did not serve when we looked? */
+        lookingForHolder: {
+          invoke: {
+            id: 'lookAround',
+            src: 'lookAround',
+            input: { pids: [] },
+            onDone: [
+              {
+                guard: ({ event }) => event.output.answeringPid !== null,
+                target: 'adopting',
+                actions: [
+                  { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+                  { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
+                ],
+              },
+              {
+                target: '#supervisor.failed',
+                actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
+              },
+            ],
             onError: {
               target: '#supervisor.failed',
               actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },

@@ -271,6 +271,7 @@ export const swapMachine = setup({
         /** The successor boots and prepares while the incumbent serves: outside the gap (decision 12). */
         awaitingSuccessor: {
           tags: ['undoable'],
+          entry: { type: 'recordJournal', params: { phase: 'negotiating' } },
           on: {
             'incumbent.exited': { actions: 'noteIncumbentGone' },
             'successor.greeted': [

@@ -64,7 +64,15 @@ function firstState({ players, pools, settings }: Makers): HandoffState {
       holdsListeners: false,
       journalling: NONE,
     }),
-    kernel: pools.kernel({ lock: NONE, path: NONE, journal: 0, bound: false, journalFailed: false }),
+    kernel: pools.kernel({
+      lock: NONE,
+      path: NONE,
+      journal: 0,
+      bound: false,
+      journalFailed: false,
+      served: false,
+      abandoned: false,
+    }),
     budgets: pools.budgets({
       swaps: settings.swaps,
       faults: settings.faults,

@@ -17,6 +17,7 @@ export function answers(
     primitive?.life === 'running' &&
     primitive.role === 'incumbent' &&
     primitive.accepting &&
+    !primitive.blocked &&
     players.incumbent.facts(primitive.machine).accepting
   )
 }
@@ -27,7 +28,8 @@ export function answers(
  */
 export function canBeAsked({ primitives }: HandoffState, slot: Slot): boolean {
   const primitive = primitives[slot]
-  if (primitive?.life !== 'running') return true
+  // Who is blocked never answers: the look ends by its own limit.
+  if (primitive?.life !== 'running' || primitive.blocked) return true
   return !primitive.sessions.some(
     ({ greeting, primitiveEnd, toPrimitive, supervisorEnd }) =>
       greeting !== BACKLOG && primitiveEnd === OPEN && (toPrimitive.length > 0 || supervisorEnd === CLOSED),
@@ -64,6 +66,7 @@ export function fork(draft: Draft, players: Players, role: Role, input: unknown)
     job: job?.kind === 'start' ? players.jobId({ id: job.id, src: job.src, input: job.input }) : NONE,
     stopRequested: false,
     hung: false,
+    blocked: false,
     cancelled: false,
     accepting: false,
     open: false,
@@ -94,6 +97,7 @@ const NOTHING: Partial<Primitive> = {
   job: NONE,
   stopRequested: false,
   hung: false,
+  blocked: false,
   cancelled: false,
   accepting: false,
   open: false,
@@ -125,8 +129,15 @@ export function end(draft: Draft, slot: Slot, broken: boolean): void {
 
 /** An orderly way out removes the path while it is still its own. */
 export function exit(draft: Draft, slot: Slot, broken: boolean): void {
+  const { role } = draft.primitive(slot)
+  // A successor with the lock is the only one who can serve then; an incumbent leaves on Commit, on proof, or broken.
+  const couldServe = role === 'successor' && draft.kernel.lock === slot
   if (draft.kernel.path === slot) draft.setKernel({ path: NONE })
   end(draft, slot, broken)
+  const { life } = draft.supervisor
+  const isLast = !draft.primitives.some((primitive) => primitive?.life === 'running')
+  if (isLast && couldServe && !broken && draft.kernel.served && (life === 'dead' || life === 'stalled'))
+    draft.setKernel({ abandoned: true })
 }
 
 export function signal(draft: Draft, slot: Slot, name: 'SIGTERM' | 'SIGKILL'): void {

@@ -9,6 +9,8 @@ export type FaultKind =
   | 'hookError'
   /** A hook never settles, and ignores its AbortSignal. */
   | 'hookHang'
+  /** A hook blocks its whole process: no message, no timer, no SIGTERM gets through; only the native heartbeat goes on. */
+  | 'hookBlock'
   /** A system call fails: lock file, spawn, bind, staging, publishing, a journal that cannot be read or written. */
   | 'io'
   /** The successor's Ready says unhealthy, or names revisions behind the sealed ones. */
@@ -18,7 +20,16 @@ export type FaultKind =
   /** Something took longer than a limit: a timer fires although somebody still had something to do. */
   | 'early'
 
-export const FAULT_KINDS: readonly FaultKind[] = ['kill', 'hookError', 'hookHang', 'io', 'badReady', 'stall', 'early']
+export const FAULT_KINDS: readonly FaultKind[] = [
+  'kill',
+  'hookError',
+  'hookHang',
+  'hookBlock',
+  'io',
+  'badReady',
+  'stall',
+  'early',
+]
 
 export type TimerRule = 'patient' | 'free' | 'reckless'
 

@@ -72,6 +72,7 @@ class PrimitiveSteps implements ProcessSteps {
 
   work(): Step<HandoffState>[] {
     const { primitive } = this
+    if (primitive.blocked) return this.steps
     if (primitive.outbox !== 0) {
       this.isBusy = true
       this.effect()
@@ -81,7 +82,7 @@ class PrimitiveSteps implements ProcessSteps {
     this.hear()
     if (primitive.stopRequested) {
       this.add(`${this.name}<SIGTERM`, 'progress', (draft) => {
-        draft.setPrimitive(this.slot, { stopRequested: false })
+        draft.setPrimitive(this.slot, { stopRequested: false, broken: true })
         this.tell(draft, { type: 'process.stopRequested' })
       })
     }
@@ -93,7 +94,8 @@ class PrimitiveSteps implements ProcessSteps {
   timers(timing: Timing): Step<HandoffState>[] {
     const { primitive, makers, name } = this
     this.steps = []
-    if (primitive.outbox !== 0 || (this.isBusy && makers.settings.timers !== 'reckless')) return this.steps
+    if (primitive.blocked || primitive.outbox !== 0 || (this.isBusy && makers.settings.timers !== 'reckless'))
+      return this.steps
     for (const timer of makers.players[primitive.role].facts(primitive.machine).timers) {
       if (makers.settings.t1 && SUPERVISED.has(timer.delay) && this.isSupervised()) continue
       this.timer(`${name}~${timer.name}`, POLLS.has(timer.delay) ? 'due' : timing, (draft) => {
@@ -164,6 +166,7 @@ class PrimitiveSteps implements ProcessSteps {
       switch (effect.type) {
         case 'startAccepting':
           draft.setPrimitive(slot, { accepting: true })
+          draft.setKernel({ served: true })
           draft.primitives.forEach((other, at) => {
             if (at !== slot && other?.life === 'running' && !other.stale) draft.setPrimitive(at, { stale: true })
           })
@@ -360,6 +363,9 @@ class PrimitiveSteps implements ProcessSteps {
     }
     if (isHook) {
       this.fault('hookHang', `${name}:${src}:hangs`, (draft) => draft.setPrimitive(slot, { hung: true, broken: true }))
+      this.fault('hookBlock', `${name}:${src}:blocks`, (draft) =>
+        draft.setPrimitive(slot, { hung: true, blocked: true, broken: true }),
+      )
     }
     if (src === 'openState' && primitive.role === 'successor') {
       for (const [what, report] of [

@@ -45,6 +45,8 @@ export interface Primitive {
   readonly stopRequested: boolean
   /** The running hook will never settle. */
   readonly hung: boolean
+  /** And it blocks its process. */
+  readonly blocked: boolean
   /** The running hook was asked to stop. */
   readonly cancelled: boolean
   readonly accepting: boolean
@@ -60,7 +62,7 @@ export interface Primitive {
   readonly owesResume: boolean
   /** Ghost: what its opening reported. */
   readonly report: 'none' | 'good' | 'bad'
-  /** Ghost: it ended by a fault of its own or by SIGKILL from outside, not by a decision of the protocol. */
+  /** Ghost: it suffered a fault of its own or was told to stop: its end is no decision of the protocol. */
   readonly broken: boolean
   readonly channel: Stream | null
   readonly sessions: readonly Stream[]
@@ -97,6 +99,10 @@ export interface Kernel {
   readonly journal: number
   /** Ghost: the listening sockets were bound once. */
   readonly bound: boolean
+  /** Ghost: somebody has served. */
+  readonly served: boolean
+  /** Ghost: the last process of a service whose supervisor was gone ended itself. */
+  readonly abandoned: boolean
   /** Ghost: a journal record was lost on its way to the disk, or could not be read. */
   readonly journalFailed: boolean
   readonly id: number
@@ -139,13 +145,15 @@ export const createPools = () => ({
   ),
   primitive: createPool<Primitive>(
     (p) =>
-      `${p.life}${p.role}${p.machine},${p.outbox},${p.job},${bit(p.stopRequested)}${bit(p.hung)}${bit(p.cancelled)}${bit(p.accepting)}${bit(p.open)}${bit(p.sealed)}${bit(p.published)}${bit(p.stale)}${bit(p.owesResume)}${p.report}${bit(p.broken)}|${p.channel?.id ?? '-'}|${p.sessions.map(({ id }) => id).join(',')}`,
+      `${p.life}${p.role}${p.machine},${p.outbox},${p.job},${bit(p.stopRequested)}${bit(p.hung)}${bit(p.blocked)}${bit(p.cancelled)}${bit(p.accepting)}${bit(p.open)}${bit(p.sealed)}${bit(p.published)}${bit(p.stale)}${bit(p.owesResume)}${p.report}${bit(p.broken)}|${p.channel?.id ?? '-'}|${p.sessions.map(({ id }) => id).join(',')}`,
   ),
   supervisor: createPool<Supervisor>(
     (s) =>
       `${s.life}${s.machine},${s.outbox},${s.job},${s.swap},${s.swapOutbox},${s.swapJob},${s.forked},${s.known},${s.retiring},${s.asked},${bit(s.holdsListeners)},${s.journalling}`,
   ),
-  kernel: createPool<Kernel>((k) => `${k.lock},${k.path},${k.journal},${bit(k.bound)}${bit(k.journalFailed)}`),
+  kernel: createPool<Kernel>(
+    (k) => `${k.lock},${k.path},${k.journal},${bit(k.bound)}${bit(k.served)}${bit(k.abandoned)}${bit(k.journalFailed)}`,
+  ),
   budgets: createPool<Budgets>((b) => `${b.swaps},${b.faults},${b.restarts},${b.orders}`),
 })
 export type Pools = ReturnType<typeof createPools>

@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest'
+import { replay, toReplayFile } from '../../../machines/explore/index.js'
+import { serviceBound } from '../../../machines/handoff/world/bound.js'
+import { checkHandoff } from '../../../machines/handoff/world/check.js'
+import { castWithout, DECISIONS, type Decision } from '../../../machines/handoff/world/decisions.js'
+import type { WorldOptions } from '../../../machines/handoff/world/options.js'
+
+const oneFault: WorldOptions = { swaps: 1, faults: 1, restarts: 1 }
+
+describe('the handoff keeps its promises (INV-01 … INV-13)', () => {
+  // Pinned: a change in the counts must be explained in the commit that makes it.
+  test.each<[string, WorldOptions, states: number, edges: number]>([
+    ['two swaps, nothing breaks', { swaps: 2 }, 402, 774],
+    ['one fault, two swaps, a restart, probation', { swaps: 2, faults: 1, restarts: 1, probation: true }, 28_171, 62_731],
+    ['one fault, no resume hook', { ...oneFault, canResume: false }, 11_305, 25_390],
+    ['one fault, deadlines in any order', { ...oneFault, t1: false }, 12_441, 27_730],
+    ['an operator who stops, leaves or cancels', { swaps: 1, orders: 1, restarts: 1 }, 3_349, 7_958],
+  ])('%s', (_name, options, states, edges) => {
+    const { exploration, violations } = checkHandoff(options)
+    expect(violations.map(({ property, path }) => [property, path.steps.map(({ label }) => label)])).toEqual([])
+    expect(exploration).toMatchObject({ complete: true, unwitnessed: [], states, edges })
+  })
+
+  test('somebody serves again within a bound, whatever the fault (INV-08)', () => {
+    const { exploration, world } = checkHandoff({ ...oneFault, faultKinds: ['kill'] })
+    const { policy } = world.players
+    const bound = serviceBound(exploration, policy)
+    const after = Object.fromEntries(bound.afterFault.map(({ fault, ms }) => [fault, ms]))
+    // A seal runs its course, or state is opened once; nobody waits for anything else that is slow.
+    expect(after['kill:S']).toBeLessThanOrEqual(policy.deadlineMs + policy.openBudgetMs)
+    expect(after['kill:A']).toBeLessThan(Number.POSITIVE_INFINITY)
+    expect(after['kill:B']).toBeLessThan(Number.POSITIVE_INFINITY)
+  })
+})
+
+describe('without a decision the world shows what the reference suffers', () => {
+  const kill: WorldOptions = { ...oneFault, faultKinds: ['kill'] }
+  const hooks: WorldOptions = { ...oneFault, faultKinds: ['hookError'] }
+  const counterexamples: [name: string, without: Decision[], options: WorldOptions, property: string][] = [
+    [
+      'X1 both give up',
+      ['keepTrying', 'rollForward'],
+      { swaps: 1, faults: 2, faultKinds: ['kill', 'early'] },
+      'INV-08',
+    ],
+    ['X2 live before told, resumed in memory', ['waitForCommit', 'reopen'], kill, 'INV-03'],
+    ['X3 bind fails after Ready', ['verify', 'stageFirst'], { ...oneFault, faultKinds: ['io'] }, 'INV-12'],
+    ['X4 committed unverified', ['verify'], kill, 'INV-13'],
+    ['X5 drain fails, mute for ever', ['drainFails', 'endMute'], hooks, 'INV-08'],
+    ['X6 resume fails, mute for ever', ['resumeExits', 'endMute'], { ...hooks, faults: 2 }, 'INV-08'],
+    ['X7 a healthy successor is wasted', ['promote'], kill, 'INV-08'],
+    ['X8 resumed twice', ['resumeOnce'], hooks, 'INV-11'],
+    ['X9 committed before the path leads there', ['verify'], kill, 'INV-09'],
+    ['X10 the journal stays', ['clearJournal'], { ...oneFault, faultKinds: ['io'] }, 'INV-06'],
+    ['X11 a successor that does not end', ['reap'], { ...oneFault, faultKinds: ['hookBlock'] }, 'INV-10'],
+    ['X12 a restarted supervisor knows nobody', ['adopt'], kill, 'INV-07'],
+    ['X13 the supervisor hangs', ['ownDeadline'], { ...oneFault, faultKinds: ['stall'] }, 'INV-08'],
+    ['nobody starts it again', ['supervise'], kill, 'INV-08'],
+    ['a parked rival', ['retireFirst'], { swaps: 2, faults: 1, restarts: 1, faultKinds: ['kill'] }, 'INV-12'],
+    [
+      'a successor nobody recorded',
+      ['recordFirst'],
+      { swaps: 2, faults: 1, restarts: 1, faultKinds: ['kill'] },
+      'INV-12',
+    ],
+  ]
+
+  test.each(counterexamples)('%s', (_name, without, options, property) => {
+    expect(checkHandoff(options).violations).toEqual([])
+    const { violations } = checkHandoff({ ...options, cast: castWithout(without) })
+    expect(violations.map((violation) => violation.property)).toContain(property)
+  })
+
+  test('every decision has its counterexample', () => {
+    const shown = new Set(counterexamples.flatMap(([, without]) => without))
+    expect(Object.keys(DECISIONS).filter((decision) => !shown.has(decision as Decision))).toEqual([])
+  })
+
+  test('a counterexample is a file that replays to the same state', () => {
+    const { world, violations } = checkHandoff({ ...kill, cast: castWithout(['verify']) })
+    const [violation] = violations
+    if (violation === undefined) throw new Error('there is none')
+    const file = toReplayFile(violation.path)
+    expect(replay(world, file)).toMatchObject({ path: violation.path })
+  })
+})
