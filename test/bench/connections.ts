@@ -97,8 +97,14 @@ async function run(connections: number, swaps: number, rps: number, late: boolea
       const expected = swap === 3 || swap === 4 ? 'rolledBack' : 'committed'
       if (outcome.result !== expected) throw new Error(`swap ${swap}: ${outcome.result}, ${outcome.reason}`)
       await sleep(SETTLE_MS)
-      windows.push(await load.window())
+      const window = await load.window()
+      windows.push(window)
       outcomes.push(outcome)
+      // stderr tells the story, swap by swap.
+      const phases = outcome.phases.map(({ name, ms }) => `${name} ${Math.round(ms)}`).join(' ')
+      console.error(
+        `${connections}: ${outcome.result} p99 ${Math.round(quantile(window.latencies, 0.99))} max ${Math.round(quantile(window.latencies, 1))} ms | ${phases}`,
+      )
     }
     const { closed, requests, wrongCounts } = await load.finish()
     const good = outcomes.flatMap((outcome) => (outcome.result === 'committed' ? [cutoverMs(outcome)] : []))

@@ -264,8 +264,9 @@ export class AttachedServer {
   /** Their sessions live in objects of the old state, which is closed: the new protocol adopts them, as a successor's would. */
   #inherit(old: MovableProtocol): void {
     const incoming = this.incoming()
+    const look = this.#table.look()
     for (const connection of [...this.#table.all]) {
-      if (connection.parked === null || !isOpaque(this.#table.look()(connection))) continue
+      if (connection.parked === null || !isOpaque(look(connection))) continue
       const answer = isQuiet(connection.socket) ? old.park(connection.socket) : 'busy'
       if (typeof answer === 'object') incoming.takeOver(connection, JSON.stringify(answer.state))
     }
