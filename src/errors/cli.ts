@@ -49,6 +49,11 @@ export const cliErrors = {
     now: NOTHING_DONE,
     todo: "take an id from 'handoff history'",
   }),
+  ERR_HANDOFF_USAGE_TRACE: (path: string, why: string) => ({
+    happened: `${path} is no trace (${why})`,
+    now: NOTHING_DONE,
+    todo: 'name a file or a directory that a program wrote because HANDOFF_TRACE named it',
+  }),
   ERR_HANDOFF_PAGE_MISSING: () => ({
     happened: 'the inspector page was not built',
     now: 'nothing was started',

@@ -6,6 +6,7 @@
  *
  * | key | |
  * |---|---|
+ * | `n` | 1, 2, 3 … in this process: a line that is missing can be told |
  * | `t` | ms since `startedAt`, monotonic |
  * | `pid`, `machine`, `session` | who: the process, the machine's id, and XState's session id (unique in the process) |
  * | `event` | what it was sent, as plain data; `xstate.init` with the machine's input comes first |
@@ -38,6 +39,8 @@ export interface TraceOptions {
 }
 
 export interface TraceStep {
+  /** Absent in what earlier builds wrote. */
+  readonly n?: number
   readonly t: number
   readonly pid: number
   readonly machine: string
@@ -60,6 +63,7 @@ export class Trace {
   >()
   readonly #role: string
   #fd: number | null = null
+  #written = 0
 
   constructor({ to, role, maxBytes = TRACE_MAX_BYTES }: TraceOptions) {
     this.path = to.endsWith('.ndjson') ? to : join(to, `${role}-${process.pid}.ndjson`)
@@ -96,7 +100,9 @@ export class Trace {
     const { from, through, actions } = this.#stepOf(session)
     const state = textOf(snapshot)
     const { status } = snapshot as { status: string }
+    this.#written += 1
     const step: TraceStep = {
+      n: this.#written,
       t: Math.round((performance.now() - this.#began) * 1000) / 1000,
       pid: process.pid,
       machine,

@@ -48,7 +48,8 @@ describe('the trace', () => {
     const [head, ...steps] = linesOf(join(dir, `daemon-${process.pid}.ndjson`))
     expect(head).toMatchObject({ trace: 1, pid: process.pid, role: 'daemon', node: process.version })
     expect(head.xstate).toMatch(/^5\./)
-    expect(steps.map(({ t, pid, session, ...step }: TraceStep) => step)).toEqual([
+    expect(steps.map(({ n }: TraceStep) => n)).toEqual([1, 2, 3])
+    expect(steps.map(({ n, t, pid, session, ...step }: TraceStep) => step)).toEqual([
       { machine: 'little', event: { type: 'xstate.init', input: { limit: 3 } }, state: 'idle', actions: [] },
       {
         machine: 'little',
