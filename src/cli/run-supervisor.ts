@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { configError } from '../errors/config.js'
 import type { Logger } from '../observe/log.js'
 import { createLog } from '../observe/log.js'
+import type { MetricsServer } from '../observe/metrics-server.js'
 import { type InheritedListener, inheritedListeners } from '../os/inherited.js'
 import { formatAddress } from '../os/listeners.js'
 import { type SystemdNotify, systemdNotify } from '../os/systemd-notify.js'
@@ -64,7 +65,7 @@ function supervisorOptions(
   inherited: readonly InheritedListener[],
   log: Logger,
 ): SupervisorOptions {
-  const { file: _file, triggerSocket: _trigger, ...rest } = config
+  const { file: _file, triggerSocket: _trigger, metrics: _metrics, ...rest } = config
   const named = new Set(config.listeners.map(({ name }) => name))
   const more = inherited
     .filter(({ name }) => !named.has(name))
@@ -119,6 +120,7 @@ class Run {
       log: this.log,
     })
     this.#trigger = trigger
+    const metrics = await this.#openMetrics()
     const unsubscribe = this.#tellOutcomes()
     let exitCode: number = EXIT_CODES.ok
     let how: 'stop' | 'leave' = 'stop'
@@ -138,6 +140,7 @@ class Run {
     }
     const closed = trigger.close()
     await (how === 'stop' ? this.supervisor.stop() : this.supervisor.leave())
+    await metrics?.close()
     await closed // who waited for a swap is told how it ended
     unsubscribe()
     return exitCode
@@ -165,6 +168,24 @@ class Run {
       this.log.error({ err }, 'the config could not be read again; everything stays as it was')
     }
     if (this.#isReady) this.systemd.ready(statusLine(this.supervisor.status()))
+  }
+
+  /** A port that is taken costs the metrics, not the service. */
+  async #openMetrics(): Promise<MetricsServer | null> {
+    const { metrics } = this.config
+    if (metrics === undefined) return null
+    try {
+      const [{ supervisorMetrics }, { serveMetrics }] = await Promise.all([
+        import('../observe/metrics.js'),
+        import('../observe/metrics-server.js'),
+      ])
+      const server = await serveMetrics(supervisorMetrics(this.supervisor).registry, metrics)
+      this.log.info({ metrics: server.address }, 'metrics are served')
+      return server
+    } catch (err) {
+      this.log.error({ err, metrics }, 'metrics are not served')
+      return null
+    }
   }
 
   #onSignal(signal: StopSignal): void {

@@ -13,9 +13,14 @@ export const observeErrors = {
     todo: 'use the page it has printed, or end it first',
   }),
   ERR_HANDOFF_INSPECT_LISTEN: (address: string, why: string) => ({
-    happened: `the inspector could not listen on ${address} (${why})`,
+    happened: `could not listen on ${address} (${why})`,
     now: 'nothing was started',
-    todo: 'give another --port; 0 takes any that is free',
+    todo: 'give another address; port 0 takes any that is free',
+  }),
+  ERR_HANDOFF_USAGE_METRICS_ADDRESS: (address: string) => ({
+    happened: `metrics are not served on '${address}': it can be reached from elsewhere`,
+    now: 'nothing was started',
+    todo: "give '127.0.0.1:9464', '[::1]:9464' or 'unix:/path', and a proxy of your own before it",
   }),
   ERR_HANDOFF_USAGE_INSPECT: (address: string) => ({
     happened: `'${address}' is no address of an inspector`,

@@ -20,6 +20,7 @@ export const PLAIN_KEYS = [
   { key: 'listeners', wanted: 'an array of tables, like [{ name = "http", addr = "127.0.0.1:8080" }]' },
   { key: 'journal', wanted: 'the path of the journal file' },
   { key: 'history', wanted: 'the path of the log of swaps' },
+  { key: 'metrics', wanted: 'a loopback address or a Unix socket, like "127.0.0.1:9464" or "unix:/path"' },
   { key: 'allowed_uids', wanted: 'an array of user ids, like [1000]' },
   { key: 'allowed_binaries', wanted: 'an array of paths or names on PATH' },
   { key: 'cwd', wanted: 'the directory the primitives start in' },

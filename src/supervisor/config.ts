@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { checkPolicy, type Policy } from '../../machines/handoff/policy.js'
 import { configError } from '../errors/config.js'
 import type { HandoffError } from '../errors/handoff-error.js'
+import { checkMetricsAddress } from '../observe/metrics-server.js'
 import { checkListenerNames, DEFAULT_BACKLOG, parseAddress } from '../os/listeners.js'
 import {
   ALL_KEYS,
@@ -28,6 +29,8 @@ export interface SupervisorConfig extends Omit<SupervisorOptions, 'log'> {
   /** The file it came from, absolute. */
   readonly file: string
   readonly triggerSocket: string
+  /** Where metrics are served; absent: nowhere. */
+  readonly metrics?: string
 }
 
 /**
@@ -55,6 +58,7 @@ export function parseConfig(text: string, path: string): SupervisorConfig {
   source.requireAll('', PLAIN_KEYS)
   const journal = source.path('journal')
   const history = source.path('history')
+  const metrics = metricsAddress(source)
   const cwd = source.path('cwd')
   return {
     file: source.file,
@@ -66,6 +70,7 @@ export function parseConfig(text: string, path: string): SupervisorConfig {
     listeners: listeners(source),
     ...(journal === undefined ? {} : { journal }),
     ...(history === undefined ? {} : { history }),
+    ...(metrics === undefined ? {} : { metrics }),
     ...(cwd === undefined ? {} : { cwd }),
     policy: policy(source),
     allowedUids: source.list('allowed_uids', (value, at) => uid(source, value, at)),
@@ -109,6 +114,19 @@ function listenerAddr(source: ConfigSource, at: string, value: unknown): string 
     parseAddress(text)
   } catch (error) {
     source.refuse(at, (error as HandoffError).happened)
+  }
+  return text
+}
+
+function metricsAddress(source: ConfigSource): string | undefined {
+  const value = source.at('metrics')
+  if (value === undefined) return undefined
+  const text = source.string('metrics', value)
+  if (text.startsWith('unix:')) return `unix:${source.socket('metrics', text.slice('unix:'.length))}`
+  try {
+    checkMetricsAddress(text)
+  } catch (error) {
+    source.refuse('metrics', (error as HandoffError).happened)
   }
   return text
 }

@@ -95,6 +95,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   listeners: '[]',
   journal: 'none',
   history: 'the journal’s path and `.history`',
+  metrics: 'none',
   allowed_uids: '[]',
   allowed_binaries: '[]',
   cwd: 'the supervisor’s own',
