@@ -17,6 +17,12 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; load(
     summary: 'one swap, told: what was said, what went wrong, what to do',
     load: () => import('./explain.js'),
   },
+  doctor: { summary: 'look for what makes swaps fail, and name the cure', load: () => import('./doctor.js') },
   inspect: { summary: 'see every role live in a browser, or replay a trace', load: () => import('./inspect.js') },
   stop: { summary: 'stop the supervisor and its program, in order', load: () => import('./stop.js') },
+  check: {
+    summary: 'explore the machines with every fault: what holds, and how it breaks',
+    load: () => import('./check.js'),
+  },
+  paths: { summary: 'ways through the explored world, as data for your own runner', load: () => import('./paths.js') },
 }

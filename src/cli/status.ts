@@ -1,4 +1,6 @@
 /** `handoff status`: who serves, since when, and how the last swap went. */
+
+import { holderOf, type LockFacts, lockPathOf } from '../os/lock-holder.js'
 import type { SupervisorStatus } from '../supervisor/types.js'
 import { isHelp, readFlags, type Usage } from './args.js'
 import { EXIT_CODES } from './exit-codes.js'
@@ -23,13 +25,15 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     return 0
   }
   const { status } = await askOne(triggerPath(flags, io), { cmd: 'status' }, 'status')
-  io.out(flags.json === true ? `${JSON.stringify(status)}\n` : statusReport(status, Date.now()))
+  const lock = status.incumbent === null ? null : lockPathOf(status.incumbent.pid)
+  const told = { ...status, lock: lock === null ? null : { path: lock, holder: holderOf(lock) } }
+  io.out(flags.json === true ? `${JSON.stringify(told)}\n` : statusReport(told, Date.now()))
   return status.incumbent === null ? EXIT_CODES.nobodyServes : EXIT_CODES.ok
 }
 
 /** @param nowMs Unix time, ms: what "3 min ago" is counted from. */
-export function statusReport(status: SupervisorStatus, nowMs: number): string {
-  const { incumbent, swap, lastSwap } = status
+export function statusReport(status: SupervisorStatus & { readonly lock?: LockFacts | null }, nowMs: number): string {
+  const { incumbent, swap, lastSwap, lock } = status
   const since = (iso: string) => `since ${iso} (${duration(Math.max(0, nowMs - Date.parse(iso)))})`
   const rows: Row[] = [
     incumbent === null
@@ -46,6 +50,7 @@ export function statusReport(status: SupervisorStatus, nowMs: number): string {
   if (swap !== null) {
     rows.push(['swap', swap.phase, `${duration(swap.elapsedMs)} of ${limit(swap.budgetMs)}`, swap.handoffId])
   }
+  if (lock != null) rows.push(['lock', lock.holder === null ? 'free' : `held by pid ${lock.holder}`, lock.path])
   for (const { name, address, queued, backlog } of status.listeners) {
     rows.push(['listener', name, address, `queue ${queued ?? '?'}/${backlog}`])
   }
