@@ -1,15 +1,27 @@
 /** `npm run bench`: every benchmark, one table. Figures of one run are compared with each other, never with another run's. */
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { benchGap, benchKvGap } from './gap.js'
+import { benchIdle } from './idle.js'
+import { benchLoad } from './load.js'
 import { type BenchOptions, readCommandLine } from './options.js'
+import { benchParts } from './parts.js'
+import { benchBroker, benchConnections, benchExplore } from './programs.js'
 import { benchRecovery } from './recovery.js'
+import { benchStart } from './start.js'
 import { printTable, type Row } from './table.js'
 import { git } from './trees.js'
 
 const BENCHES: { readonly [name: string]: (options: BenchOptions) => Promise<Row[]> } = {
   gap: benchGap,
   'kv-gap': benchKvGap,
+  start: benchStart,
+  load: benchLoad,
+  idle: benchIdle,
+  parts: benchParts,
+  explore: benchExplore,
   recovery: benchRecovery,
+  connections: benchConnections,
+  broker: benchBroker,
 }
 
 const options = readCommandLine(process.argv.slice(2))

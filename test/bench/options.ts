@@ -55,13 +55,18 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     console.log(USAGE)
     process.exit(0)
   }
+  let trees: Trees | undefined
   const list = (text: string) => text.split(',').filter((entry) => entry !== '')
   return {
     only: list(values.only),
     json: values.json,
     rounds: Number(values.rounds),
     warmUp: Number(values['warm-up']),
-    trees: treesOf(values.against ?? null),
+    // Compiled when they are first needed: a wrong argument is told at once.
+    get trees() {
+      trees ??= treesOf(values.against ?? null)
+      return trees
+    },
     kvMegabytes: list(values.kv).map(Number),
     nodes: list(values.nodes),
     loadSeconds: Number(values['load-seconds']),
