@@ -26,7 +26,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
   const { status } = await askOne(triggerPath(flags, io), { cmd: 'status' }, 'status')
   const lock = status.incumbent === null ? null : lockPathOf(status.incumbent.pid)
-  const told = { ...status, lock: lock === null ? null : { path: lock, holder: holderOf(lock) } }
+  const told = lock === null ? status : { ...status, lock: { path: lock, holder: holderOf(lock) } }
   io.out(flags.json === true ? `${JSON.stringify(told)}\n` : statusReport(told, Date.now()))
   return status.incumbent === null ? EXIT_CODES.nobodyServes : EXIT_CODES.ok
 }
