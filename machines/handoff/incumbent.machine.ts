@@ -122,8 +122,10 @@ export const incumbentMachine = setup({
     openBudgetMs: ({ context }) => context.policy.openBudgetMs,
     hookCancelGraceMs: ({ context }) => context.policy.hookCancelGraceMs,
     stopGraceMs: ({ context }) => context.policy.stopGraceMs,
-    copyMs: ({ context }) => context.policy.copyMs,
-    cutMs: ({ context }) => context.policy.cutMs,
+    // Both count to the drain, whose end the supervisor awaits with its slack on top.
+    copyMs: ({ context }) => Math.min(context.policy.copyMs, context.policy.copyAloneMs + context.drainBudgetMs / 2),
+    cutMs: ({ context }) =>
+      Math.min(context.policy.cutMs, context.policy.deadlineSlackMs / 2 + context.drainBudgetMs / 4),
     lingerMs: ({ context }) => context.policy.lingerMs,
     // Both are the supervisor's numbers plus our slack: it acts first when it lives.
     drainOverdueMs: ({ context }) => context.drainBudgetMs + context.policy.deadlineSlackMs,

@@ -95,10 +95,10 @@ export const LIMITS = {
   },
   copyMs: {
     unit: 'ms',
-    default: 5_000,
+    default: 15_000,
     min: 10,
     max: HOUR,
-    why: 'copying live connections while the incumbent serves; 10,000 take about 0.5 s; past it they stay where they are',
+    why: 'copying live connections while the incumbent serves; 10,000 take 1 to 4 s on two busy cores (test/bench/connections); past it they stay where they are',
   },
   copyAloneMs: {
     unit: 'ms',
@@ -112,7 +112,7 @@ export const LIMITS = {
     default: 2_000,
     min: 10,
     max: 60_000,
-    why: 'telling the successor which connections rest: inside the gap; past it none has moved. 10,000 take about 0.1 s',
+    why: 'telling the successor which connections rest: inside the gap; past it none has moved. 10,000 take less than 1 s on two busy cores (test/bench/connections)',
   },
   lingerMs: {
     unit: 'ms',

@@ -15,6 +15,7 @@ const LOOK_MS = 1_000
 export function bindIncumbent(core: DaemonCore) {
   const { control, state, listeners, log, policy, moves } = core
 
+  let preparedAt = performance.now()
   const send = (said: FromIncumbent): void => {
     const session = control.session
     if (session?.handoffId == null) return
@@ -35,12 +36,13 @@ export function bindIncumbent(core: DaemonCore) {
         }),
       ),
       copyConnections: fromPromise(async ({ signal }) => {
+        preparedAt = performance.now()
         await Promise.all([moves.copy(signal), core.surroundings.rehearse(log)])
       }),
       drain: fromPromise(({ input }) => {
-        // The cut belongs to the same budget, which the supervisor counts too.
-        const cutMs = moves.wanted ? Math.min(policy.cutMs, input.budgetMs / 4) : 0
-        return core.noting('drain', state.drain(input.budgetMs - cutMs, moves.wanted))
+        // An orderly stop copies nothing. Copying and cut belong to the budget, which the supervisor counts too.
+        const spentMs = moves.wanted ? performance.now() - preparedAt + Math.min(policy.cutMs, input.budgetMs / 4) : 0
+        return core.noting('drain', state.drain(Math.max(0, input.budgetMs - spentMs), moves.wanted))
       }),
       parkConnections: fromPromise(({ signal }) => moves.cut(signal)),
       finishConnections: fromPromise(({ signal }) => moves.finish(signal)),

@@ -73,10 +73,14 @@ test('an answer that outlasts the drain is finished by the old program, which th
   expect((await scene.swap()).result).toBe('committed')
   scene.world.openGate('gate-stream')
   expect((await streaming.answer()).body).toMatch(new RegExp(`^${old} 2 .*end$`))
+  const pid = await scene.world.incumbentPid()
+  // It is answered by the new program from now on, through the old one: that goes as soon as nobody needs it any more.
+  streaming.get('/fast')
+  expect((await streaming.answer()).body).toBe(`${pid} 3`)
+  streaming.close()
   await gone(old)
-  expect(await streaming.end()).toBe('fin')
   resting.get('/fast')
-  expect((await resting.answer()).body).toBe(`${await scene.world.incumbentPid()} 3`)
+  expect((await resting.answer()).body).toBe(`${pid} 4`)
   expect(resting.ended).toBe('open')
   // The old program has ended: it has said all.
   expect(scene.logged('handoff.moved')).toMatchObject([{ moved: 1, staying: { awaitingAnswer: 1 } }])
