@@ -1,9 +1,8 @@
 /** The client's door: one connection to a service, by whichever way works. */
 import { connect, type Socket } from 'node:net'
-import { createActor } from 'xstate'
 import { type ClientEvents, clientMachine } from '../../machines/broker/client.machine.js'
 import type { ClientFault, Route } from '../../machines/broker/outcomes.js'
-import type { BrokerPolicy } from '../../machines/broker/policy.js'
+import { type BrokerPolicy, DEFAULT_BROKER_POLICY } from '../../machines/broker/policy.js'
 import {
   CAP_HANDLE_PASSING,
   helloReplyEnvelope,
@@ -14,7 +13,6 @@ import {
   readyEnvelope,
   TOKEN_BYTES,
 } from '../../machines/broker/protocol.js'
-import { pollClock } from '../channel/poll-clock.js'
 import { brokerError } from '../errors/broker.js'
 import type { HandoffError } from '../errors/handoff-error.js'
 import { reasonOf } from '../os/errno.js'
@@ -22,6 +20,7 @@ import { helloBytes, openEnvelope } from '../wire/broker/envelope.js'
 import { FrameDecoder } from '../wire/broker/framing.js'
 import { ackCodec, frameCodec, helloReplyCodec } from '../wire/broker/messages.js'
 import { equalSecrets } from './broker-connection.js'
+import { type MachineTable, machineTable, TableRun } from './machine-table.js'
 import { requirePath, validPolicy } from './options.js'
 
 export interface ConnectOptions {
@@ -62,7 +61,7 @@ const LIB_VERSION = '0.1.0'
  */
 export async function connectClient(options: ConnectOptions): Promise<Connected> {
   requirePath(options.broker, 'broker')
-  const policy = validPolicy(options.policy)
+  const policy = options.policy === undefined ? DEFAULT_BROKER_POLICY : validPolicy(options.policy)
   return await new Promise((resolve, reject) => new ClientAttempt(options, policy, resolve, reject).start())
 }
 
@@ -74,7 +73,7 @@ class ClientAttempt {
   #refused: Refused | null = null
   #reason = ''
   #onReadable: (() => void) | null = null
-  readonly #actor
+  readonly #run
 
   constructor(
     readonly options: ConnectOptions,
@@ -89,17 +88,27 @@ class ClientAttempt {
       options.clientVersion === options.wantedVersion
     const id = ++attempts
     running.set(id, this)
-    this.#actor = createActor(boundClient, { input: { id, policy, cached }, clock: pollClock as never })
-    this.#actor.subscribe({ complete: () => running.delete(id) })
+    this.#run = new TableRun(tableFor(policy, cached), id, {
+      complete: () => this.#ended(id),
+      error: (error) => {
+        this.#ended(id)
+        this.dropConnection()
+        this.reject(error as HandoffError)
+      },
+    })
   }
 
   start() {
     const { signal } = this.options
-    const abort = () => this.#actor.send({ type: 'caller.aborted' })
-    signal?.addEventListener('abort', abort, { once: true })
-    this.#actor.subscribe({ complete: () => signal?.removeEventListener('abort', abort) })
-    this.#actor.start()
-    if (signal?.aborted) abort()
+    signal?.addEventListener('abort', this.#abort, { once: true })
+    this.#run.start()
+    if (signal?.aborted) this.#abort()
+  }
+  readonly #abort = () => this.#run.send({ type: 'caller.aborted' })
+
+  #ended(id: number) {
+    running.delete(id)
+    this.options.signal?.removeEventListener('abort', this.#abort)
   }
 
   dialCached() {
@@ -110,7 +119,7 @@ class ClientAttempt {
   }
   dialBackend() {
     const path = this.#negotiated?.backendPipe ?? ''
-    if (path === '') return this.#actor.send({ type: 'backend.unnamed' })
+    if (path === '') return this.#run.send({ type: 'backend.unnamed' })
     this.#dial(path, 'backend')
   }
 
@@ -119,14 +128,14 @@ class ClientAttempt {
     this.#socket = socket
     const failed = (error: Error) => {
       this.#reason = reasonOf(error)
-      this.#actor.send({ type: `${whom}.unreachable` } as ClientEvents)
+      this.#run.send({ type: `${whom}.unreachable` } as ClientEvents)
     }
     socket.once('error', failed)
     socket.once('connect', () => {
       socket.off('error', failed)
       // Until the caller has it, an error of the socket is an end of the connection like any other.
       socket.on('error', this.#onError)
-      this.#actor.send({ type: `${whom}.dialled` } as ClientEvents)
+      this.#run.send({ type: `${whom}.dialled` } as ClientEvents)
     })
   }
 
@@ -187,7 +196,7 @@ class ClientAttempt {
     this.#stopReading()
     const tell = (event: ClientEvents) => {
       this.#stopReading()
-      this.#actor.send(event)
+      this.#run.send(event)
     }
     const look = () => {
       try {
@@ -309,3 +318,19 @@ export function bindClient(find: (id: number) => Attempt) {
 let attempts = 0
 const running = new Map<number, ClientAttempt>()
 const boundClient = bindClient((id) => running.get(id) as ClientAttempt)
+
+type ClientTable = MachineTable<ReturnType<typeof bindClient>>
+const tables = new Map<string, ClientTable>()
+/** Callers with a policy of their own use one, or a few; whoever makes up a new one each time pays for it. */
+const MOST_TABLES = 16
+
+function tableFor(policy: BrokerPolicy, cached: boolean): ClientTable {
+  const key = `${cached} ${policy === DEFAULT_BROKER_POLICY ? '' : JSON.stringify(policy)}`
+  let table = tables.get(key)
+  if (table === undefined) {
+    table = machineTable(boundClient, { id: 0, policy, cached })
+    if (tables.size >= MOST_TABLES) tables.clear()
+    tables.set(key, table)
+  }
+  return table
+}

@@ -1,17 +1,16 @@
 /** The backend's door: takes over the connections a broker passes on. */
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { type Actor, createActor } from 'xstate'
 import { backendMachine } from '../../machines/broker/backend.machine.js'
 import type { OfferFault } from '../../machines/broker/outcomes.js'
 import type { BrokerPolicy } from '../../machines/broker/policy.js'
 import type { HandoffOffer } from '../../machines/broker/protocol.js'
-import { pollClock } from '../channel/poll-clock.js'
 import { type Acceptor, acceptOn } from '../os/acceptor.js'
 import { closeFd } from '../os/fds.js'
 import { checkPathIsFree } from '../os/listeners.js'
 import { peerCredentials, type StagedUnixServer, stageUnixServer } from '../os/unix-socket.js'
 import { BackendOffer, type ConnectionInfo, type OfferHome } from './backend-offer.js'
+import { machineTable, TableRun } from './machine-table.js'
 import { requirePath, validPolicy } from './options.js'
 import { checkPrivateDirectory, peerPolicy } from './private-directory.js'
 import { type BackendReport, Counters, countBackendReport, type Observe, observeSafely } from './reports.js'
@@ -61,9 +60,9 @@ class RunningBackend implements Backend, OfferHome {
   readonly #acceptsUid: (uid: number) => boolean
   readonly #acceptor: Acceptor
   readonly #offers = new Map<number, BackendOffer>()
-  readonly #actors = new Map<number, Actor<typeof backendMachine>>()
+  readonly #runs = new Map<number, TableRun<typeof backendMachine>>()
   readonly #seen = new Set<string>()
-  readonly #machine = bindBackend((id) => this.#offers.get(id) as BackendOffer)
+  readonly #table
   #nextId = 1
   #onEmpty: (() => void) | null = null
 
@@ -72,6 +71,8 @@ class RunningBackend implements Backend, OfferHome {
     readonly policy: BrokerPolicy,
     readonly endpoint: StagedUnixServer,
   ) {
+    const bound = bindBackend((id) => this.#offers.get(id) as BackendOffer)
+    this.#table = machineTable(bound, { policy, id: 0 })
     this.allowHalfOpen = options.allowHalfOpen ?? false
     const observe = observeSafely(options.observe)
     this.#observe = (report) => {
@@ -101,7 +102,7 @@ class RunningBackend implements Backend, OfferHome {
       if (this.#offers.size === 0) resolve()
       else this.#onEmpty = resolve
     })
-    for (const actor of [...this.#actors.values()]) actor.send({ type: 'backend.stopped' })
+    for (const run of [...this.#runs.values()]) run.send({ type: 'backend.stopped' })
     await empty
   }
 
@@ -113,11 +114,8 @@ class RunningBackend implements Backend, OfferHome {
       return
     }
     const id = this.#nextId++
-    const offer = new BackendOffer(id, fd, this, (event) => this.#actors.get(id)?.send(event))
-    const actor = createActor(this.#machine, { input: { policy: this.policy, id }, clock: pollClock as never })
-    this.#offers.set(id, offer)
-    this.#actors.set(id, actor)
-    actor.subscribe({
+    const offer = new BackendOffer(id, fd, this, (event) => run.send(event))
+    const run: TableRun<typeof backendMachine> = new TableRun(this.#table, id, {
       complete: () => this.#forget(id),
       error: (error) => {
         this.#observe({ kind: 'fault', where: 'offer', error })
@@ -126,13 +124,15 @@ class RunningBackend implements Backend, OfferHome {
         this.#forget(id)
       },
     })
-    actor.start()
+    this.#offers.set(id, offer)
+    this.#runs.set(id, run)
+    run.start()
     if (this.#offers.size >= this.policy.maxOffers) this.#acceptor.pause()
   }
 
   #forget(id: number): void {
     if (!this.#offers.delete(id)) return
-    this.#actors.delete(id)
+    this.#runs.delete(id)
     if (this.#onEmpty === null) this.#acceptor.resume()
     else if (this.#offers.size === 0) this.#onEmpty()
   }

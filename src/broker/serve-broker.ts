@@ -13,6 +13,7 @@ import { bindBroker, bindConnection } from './bind-broker.js'
 import { Breakers } from './breakers.js'
 import { BrokerConnection, type ConnectionHome, equalSecrets } from './broker-connection.js'
 import { type BrokerEndpoint, lentEndpoint, ownEndpoint } from './broker-endpoint.js'
+import { machineTable, TableRun } from './machine-table.js'
 import { requirePath, validPolicy } from './options.js'
 import { peerPolicy } from './private-directory.js'
 import { takeToken } from './random-tokens.js'
@@ -70,8 +71,8 @@ class RunningBroker implements Broker, ConnectionHome {
   readonly #rates: HelloRateLimit
   readonly #breakers: Breakers
   readonly #connections = new Map<number, BrokerConnection>()
-  readonly #actors = new Map<number, Actor<ReturnType<typeof bindConnection>>>()
-  readonly #machine = bindConnection((id) => this.#connections.get(id) as BrokerConnection)
+  readonly #runs = new Map<number, TableRun<ReturnType<typeof bindConnection>>>()
+  readonly #table
   readonly #owner: Actor<ReturnType<typeof bindBroker>>
   /** fds accepted and not yet given to a connection, by the id they will have. */
   readonly #arrived = new Map<number, { readonly fd: number; readonly pid: number }>()
@@ -90,6 +91,8 @@ class RunningBroker implements Broker, ConnectionHome {
     readonly policy: BrokerPolicy,
     readonly find: FindService,
   ) {
+    const bound = bindConnection((id) => this.#connections.get(id) as BrokerConnection)
+    this.#table = machineTable(bound, { policy, id: 0 })
     const observe = observeSafely(options.observe)
     this.#observe = (report) => {
       countBrokerReport(this.#counters, report)
@@ -209,9 +212,7 @@ class RunningBroker implements Broker, ConnectionHome {
   }
 
   #run(id: number, connection: BrokerConnection): void {
-    const actor = createActor(this.#machine, { input: { policy: this.policy, id }, clock: pollClock as never })
-    this.#actors.set(id, actor)
-    actor.subscribe({
+    const run = new TableRun(this.#table, id, {
       complete: () => this.#forget(id),
       // A fault of our own in one connection stays in it (W1).
       error: (error) => {
@@ -224,13 +225,14 @@ class RunningBroker implements Broker, ConnectionHome {
         this.#forget(id)
       },
     })
-    actor.start()
+    this.#runs.set(id, run)
+    run.start()
   }
 
   #take(id: number, pressed: boolean): BrokerConnection {
     const { fd, pid } = this.#arrived.get(id) as { fd: number; pid: number }
     this.#arrived.delete(id)
-    return new BrokerConnection(id, fd, pid, pressed, this, (event) => this.#actors.get(id)?.send(event))
+    return new BrokerConnection(id, fd, pid, pressed, this, (event) => this.#runs.get(id)?.send(event))
   }
 
   #turnAway(id: number): void {
@@ -240,14 +242,14 @@ class RunningBroker implements Broker, ConnectionHome {
 
   #forget(id: number): void {
     if (!this.#connections.delete(id)) return
-    this.#actors.delete(id)
+    this.#runs.delete(id)
     this.#largeBytes -= this.#large.get(id) ?? 0
     this.#large.delete(id)
     this.#owner.send({ type: 'connection.ended' })
   }
 
   #abandonConnections(): void {
-    for (const actor of [...this.#actors.values()]) actor.send({ type: 'broker.stopped' })
+    for (const run of [...this.#runs.values()]) run.send({ type: 'broker.stopped' })
   }
 
   #reportDrained(): void {

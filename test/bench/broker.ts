@@ -2,6 +2,8 @@
  * Handoff against reconnect against a plain connect, side by side: broker and backend in processes of their own, rounds
  * interleaved so that a busy moment of the machine hits all three alike.
  *
+ * Both are quiet: a log line costs a wake-up of whoever reads it, and a handoff has more to tell than a reconnect.
+ *
  * A sample is what a caller waits for: from `connect` to the first answered byte of the service. Run it compiled:
  *   node --import ./test/fixtures/ts.mjs test/bench/broker.ts [samples]
  */
@@ -79,8 +81,8 @@ writeFileSync(
   path('broker.toml'),
   `socket = "${path('b')}"\ncontrol_socket = "${path('c')}"\ndata_dir = "${path('d')}"\n[services.kv]\nversion = "1.0.0"\nbackend = "${path('p')}"\nhandoff = "${path('h')}"\n[policy]\nhello_rate_limit = 1000000\n`,
 )
-const backend = await start('backend', path('p'), path('h'), 'plain')
-const broker = await start('broker', path('broker.toml'))
+const backend = await start('backend', path('p'), path('h'), 'quiet')
+const broker = await start('broker', path('broker.toml'), 'quiet')
 try {
   for (const concurrent of [1, 100]) {
     const times: Record<string, number[]> = Object.fromEntries(Object.keys(WAYS).map((name) => [name, []]))
