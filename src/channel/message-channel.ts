@@ -10,6 +10,9 @@ import { ByteChannel } from '../os/byte-channel.js'
 import { type DecodedMessage, encodeMessage, HandoffDecoder } from '../wire/handoff.js'
 import { heartbeatTemplate } from '../wire/heartbeat.js'
 
+/** Encoded once: phases that beat begin in the gap. */
+const BEAT = heartbeatTemplate()
+
 export interface MessageHandlers {
   onMessage(message: Message, decoded: DecodedMessage): void
   /** Once: EOF, reset, or a peer that has stopped taking our bytes. */
@@ -63,7 +66,7 @@ export class MessageChannel {
   startBeating(periodMs: number): void {
     if (this.#beating || this.#channel.closed) return
     this.#beating = true
-    this.#channel.startBeating({ ...heartbeatTemplate(), periodMs })
+    this.#channel.startBeating({ ...BEAT, periodMs })
   }
 
   stopBeating(): void {
