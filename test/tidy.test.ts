@@ -157,6 +157,8 @@ describe('nothing lies around', () => {
   ].filter(ts)
   const imported = new Set([...files, ...filesIn('test').filter(ts)].flatMap(importsOf).map(({ file }) => file))
   const entries = [
+    // The page's bundle begins here.
+    'visualizations/page/browser/main.js',
     ...Object.values(pkg.bin),
     ...Object.values(pkg.exports).map(({ default: path }) => path),
     ...[

@@ -47,7 +47,7 @@ export const cliErrors = {
   ERR_HANDOFF_NO_SUCH_SWAP: (id: string, known: number) => ({
     happened: `no swap on record is ${id} (there are ${known})`,
     now: NOTHING_DONE,
-    todo: "take an id from 'handoff history'",
+    todo: "'handoff history' lists the ids",
   }),
   ERR_HANDOFF_USAGE_TRACE: (path: string, why: string) => ({
     happened: `${path} is no trace (${why})`,

@@ -19,10 +19,10 @@ export async function buildPage(): Promise<string> {
     legalComments: 'none',
   })
   const script = (outputFiles[0]?.text ?? '').replaceAll('</script', '<\\/script')
-  const style = readFileSync(join(browser, 'style.css'), 'utf8')
+  const styles = ['style.css', 'panels.css', 'exchange.css'].map((name) => readFileSync(join(browser, name), 'utf8'))
   // By function: '$&' in the script is no placeholder.
   return readFileSync(join(browser, 'index.html'), 'utf8')
-    .replace('/*style*/', () => style)
+    .replace('/*style*/', () => styles.join('\n'))
     .replace('/*script*/', () => script)
 }
 
