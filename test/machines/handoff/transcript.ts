@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { AnyStateMachine, EventFromLogic, InputFrom } from 'xstate'
 import { createMachineStepper, type Effect, type SystemEvent } from '../../../machines/explore/index.js'
+import { DEFAULT_POLICY, type LimitName, type Policy } from '../../../machines/handoff/policy.js'
 
 const DIR = fileURLToPath(new URL('../../golden/transcripts/', import.meta.url))
 
@@ -48,6 +49,8 @@ export function expectGolden(name: string, text: string): void {
 
 function asEvent({ type, ...data }: { type: string; [key: string]: unknown }): string {
   delete data.actorId
+  // Of a policy only what differs: its defaults are pinned where they are made.
+  if ('policy' in data) data.policy = changesOf(data.policy as Policy)
   const shown = Object.entries(data).filter(([, value]) => value !== undefined)
   return shown.length === 0 ? `> ${type}` : `> ${type} ${JSON.stringify(Object.fromEntries(shown))}`
 }
@@ -55,6 +58,9 @@ function asEvent({ type, ...data }: { type: string; [key: string]: unknown }): s
 function shown(value: unknown, effects: readonly Effect[]): string[] {
   return [`  = ${path(value)}`, ...effects.map((effect) => `  ${asLine(effect)}`)]
 }
+
+const changesOf = (policy: Policy) =>
+  Object.fromEntries(Object.entries(policy).filter(([name, value]) => DEFAULT_POLICY[name as LimitName] !== value))
 
 const path = (value: unknown): string =>
   typeof value === 'string'

@@ -11,7 +11,12 @@ describe('the handoff keeps its promises (INV-01 … INV-13)', () => {
   // Pinned: a change in the counts must be explained in the commit that makes it.
   test.each<[string, WorldOptions, states: number, edges: number]>([
     ['two swaps, nothing breaks', { swaps: 2 }, 402, 774],
-    ['one fault, two swaps, a restart, probation', { swaps: 2, faults: 1, restarts: 1, probation: true }, 28_171, 62_731],
+    [
+      'one fault, two swaps, a restart, probation',
+      { swaps: 2, faults: 1, restarts: 1, probation: true },
+      28_171,
+      62_731,
+    ],
     ['one fault, no resume hook', { ...oneFault, canResume: false }, 11_305, 25_390],
     ['one fault, deadlines in any order', { ...oneFault, t1: false }, 12_441, 27_730],
     ['an operator who stops, leaves or cancels', { swaps: 1, orders: 1, restarts: 1 }, 3_349, 7_958],

@@ -1,0 +1,156 @@
+/** `handoff check`: explores the composed machines with every fault, and says what holds, or shows how it breaks. */
+import { toReplayFile, type Violation } from '../../machines/explore/index.js'
+import { serviceBound } from '../../machines/handoff/world/bound.js'
+import { CHECKS, type Check, checkHandoff } from '../../machines/handoff/world/check.js'
+import { mutateRole } from '../../machines/handoff/world/mutation.js'
+import type { WorldOptions } from '../../machines/handoff/world/options.js'
+import { cliError } from '../errors/cli.js'
+import { isHelp, readFlags, type Usage } from './args.js'
+import { checkTraceCommand } from './check-trace.js'
+import { EXIT_CODES } from './exit-codes.js'
+import { duration, table } from './format.js'
+import type { Io } from './io.js'
+
+const FLAGS = {
+  faults: { type: 'string', value: '<n>', help: 'how many things may break (1)' },
+  swaps: { type: 'string', value: '<n>', help: 'how many swaps may be asked for (2)' },
+  restarts: { type: 'string', value: '<n>', help: 'how often a dead supervisor comes back (1)' },
+  orders: { type: 'string', value: '<n>', help: 'stops, leavings and cancellations by an operator (0)' },
+  probation: { type: 'boolean', help: 'hold Commit back while the successor already serves' },
+  full: { type: 'boolean', help: 'the whole set, two faults and timers in any order included: several minutes' },
+  mutants: { type: 'boolean', help: 'take each decision of the machines away, one at a time: each must be missed' },
+  trace: {
+    type: 'string',
+    value: '<file>',
+    help: 'replay a recorded run (file or directory of HANDOFF_TRACE) instead',
+  },
+  json: { type: 'boolean', help: 'one line of JSON for each exploration, counterexamples as replayable paths' },
+} as const
+
+export const usage = {
+  command: 'handoff check',
+  summary: 'explores the composed machines with every fault, and says what holds, or shows how it breaks.',
+  flags: FLAGS,
+  notes:
+    'Exit codes: 0 everything holds or the trace conforms, 1 a counterexample or an unknown step was found, 64 usage.',
+} as const satisfies Usage<typeof FLAGS>
+
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  const flags = readFlags(usage, argv)
+  if (isHelp(flags)) {
+    io.out(flags.help)
+    return EXIT_CODES.ok
+  }
+  const json = flags.json === true
+  if (flags.trace !== undefined) return checkTraceCommand(flags.trace, json, io)
+  if (flags.mutants === true) return mutate(io, json)
+  const chosen: WorldOptions = {
+    swaps: count('swaps', flags.swaps, 2),
+    faults: count('faults', flags.faults, 1),
+    restarts: count('restarts', flags.restarts, 1),
+    orders: count('orders', flags.orders, 0),
+    probation: flags.probation === true,
+  }
+  const set = flags.full === true ? Object.entries(CHECKS) : [['as asked', chosen] as const]
+  let holds = true
+  for (const [name, options] of set) {
+    const check = checkHandoff(options, { now: () => performance.now(), onProgress: progress(io) })
+    holds &&= check.holds
+    io.out(json ? `${JSON.stringify(asJson(name, options, check))}\n` : report(name, options, check))
+  }
+  return holds ? EXIT_CODES.ok : EXIT_CODES.failed
+}
+
+function count(name: string, given: string | undefined, otherwise: number): number {
+  if (given === undefined) return otherwise
+  if (/^\d$/.test(given)) return Number(given)
+  throw cliError('ERR_HANDOFF_USAGE_FLAG', [`--${name} takes a number from 0 to 9, not '${given}'`, 'see --help'])
+}
+
+const progress =
+  (io: Io) =>
+  ({ states, waiting }: { readonly states: number; readonly waiting: number }): void =>
+    io.err(`${states} states, ${waiting} to look at\n`)
+
+const boundsText = (options: WorldOptions): string =>
+  Object.entries(options)
+    .map(([name, value]) => `${name} ${String(value)}`)
+    .join(', ')
+
+const memoryMb = (): number => Math.round(process.memoryUsage().rss / 1e6)
+
+function report(name: string, options: WorldOptions, { exploration, holds, violations, world }: Check): string {
+  const { complete, states, edges, depth, stats, unwitnessed } = exploration
+  const head = table([
+    [name, holds ? 'holds' : 'BROKEN'],
+    ['  bounds', boundsText(options)],
+    ['  explored', complete ? 'complete' : 'incomplete: nothing is proven'],
+    ['  states', `${states}`, `edges ${edges}`, `depth ${depth}`],
+    [
+      '  took',
+      duration(stats.elapsedMs ?? 0),
+      `${Math.round(stats.statesPerSecond ?? 0)} states/s`,
+      `${memoryMb()} MB`,
+    ],
+    ...(holds ? [['  serves again', boundText(exploration, world)]] : []),
+    ...unwitnessed.map((id) => ['  never seen', id]),
+  ])
+  return `${[head, ...violations.map(counterexample)].join('\n')}\n`
+}
+
+function boundText(exploration: Check['exploration'], world: Check['world']): string {
+  const { worstMs } = serviceBound(exploration, world.players.policy)
+  return Number.isFinite(worstMs)
+    ? `within ${duration(worstMs)} after the last fault, by the default policy (INV-08)`
+    : 'in the end; some waits end only with a hook or with the supervisor (INV-08)'
+}
+
+function counterexample({ property, says, kind, detail, faults, path, loop }: Violation): string {
+  const steps = path.steps.map(({ label, kind: why }) => `    ${why === 'fault' ? '!' : ' '} ${label}`)
+  const again = loop === undefined ? [] : ['    and for ever:', ...loop.map(({ label }) => `      ${label}`)]
+  const title = `  ${property} is broken (${kind}): ${says}${detail === undefined ? '' : `: ${detail}`}`
+  return [title, `    faults: ${faults.join(', ') || 'none'}`, ...steps, ...again].join('\n')
+}
+
+function asJson(name: string, bounds: WorldOptions, { exploration, holds, violations, world }: Check) {
+  const { complete, states, edges, depth, stats, unwitnessed } = exploration
+  const { worstMs } = serviceBound(exploration, world.players.policy)
+  return {
+    name,
+    bounds,
+    holds,
+    complete,
+    states,
+    edges,
+    depth,
+    seconds: (stats.elapsedMs ?? 0) / 1000,
+    memoryMb: memoryMb(),
+    unwitnessed,
+    servesWithinMs: Number.isFinite(worstMs) ? worstMs : null,
+    violations: violations.map(({ property, kind, detail, faults, path }) => {
+      return { property, kind, detail, faults, replay: toReplayFile(path) }
+    }),
+  }
+}
+
+function mutate(io: Io, json: boolean): number {
+  let survived = 0
+  for (const role of ['supervisor', 'swap', 'incumbent', 'successor'] as const) {
+    const result = mutateRole(role, {
+      onProgress: (at, of) => {
+        if (at % 50 === 0) io.err(`${role}: ${at} of ${of}\n`)
+      },
+    })
+    survived += result.survived.length
+    const total = result.killed.length + result.survived.length
+    if (json) io.out(`${JSON.stringify({ role, ...result })}\n`)
+    else {
+      io.out(`${role}: ${result.killed.length} of ${total} noticed, score ${(result.score * 100).toFixed(1)} %\n`)
+      io.out(
+        `  not tried: ${result.told.length} that only tell, ${result.unreached.length} that this world never reaches\n`,
+      )
+      for (const { id } of result.survived) io.out(`  unnoticed  ${id}\n`)
+    }
+  }
+  return survived === 0 ? EXIT_CODES.ok : EXIT_CODES.failed
+}
