@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { exitWithError, serveDaemon } from 'handoff-machines/daemon'
 import { kvHandler } from './kv-http.js'
 import { readOptions } from './kv-options.js'
+import { kvSockets } from './kv-socket.js'
 import { KvStore } from './kv-store.js'
 import { warmUp } from './kv-warm.js'
 
@@ -22,7 +23,8 @@ await serveDaemon({
     const store = await KvStore.open(join(dataDir, 'store'))
     await faults.beforeReady()
     const healthy = () => !faults.has('unhealthy')
-    const http = listeners.http.attach(createServer(kvHandler({ store, buildId, reason, healthy })))
+    const server = createServer(kvHandler({ store, buildId, reason, healthy }))
+    const http = listeners.http.attach(server, kvSockets(server, store))
     return {
       revisions: () => [store.revision],
       healthy,

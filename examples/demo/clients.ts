@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Target } from './http-client.js'
 import { freshClient, jsonNumber, KeptConnection, keepAliveClient, type Load, sendOnce, writer } from './load.js'
 import type { FromClients, ToClients } from './messages.js'
+import { socketClient } from './socket-client.js'
 import { StallMeter } from './stall.js'
 import { Counters } from './tally.js'
 import { WriteLedger } from './write-ledger.js'
@@ -12,6 +13,7 @@ const THINK_MS = 15
 const FRESH_CLIENTS = 6
 const KEEP_ALIVE_CLIENTS = 12
 const WRITERS = 6
+const SOCKET_CLIENTS = 6
 /** Clients whose requests are still being answered when a swap begins. */
 const SLOW_CLIENTS = 2
 const SLOW_PATH = '/slow?ms=10'
@@ -35,6 +37,7 @@ async function run(target: Target): Promise<void> {
     ...repeat(FRESH_CLIENTS, () => freshClient(load, THINK_MS)),
     ...repeat(KEEP_ALIVE_CLIENTS, () => keepAliveClient(load, THINK_MS)),
     ...repeat(SLOW_CLIENTS, () => keepAliveClient(load, THINK_MS, SLOW_PATH)),
+    ...repeat(SOCKET_CLIENTS, () => socketClient(load, THINK_MS)),
     ...repeat(WRITERS, (i) => writer(load, THINK_MS, `writer${i}`)),
   ]
   const finish = new Promise<void>((resolve) => {

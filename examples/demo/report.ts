@@ -115,7 +115,7 @@ export function formatReport(report: DemoReport, paint: Paint): string {
     count('reset', 'reset'),
     count('failed', 'failed'),
     count('idle closed', 'idleClosed', 'met a keep-alive connection as it was closed; sent again'),
-    count('reconnects', 'reconnects', 'keep-alive connections opened anew'),
+    count('reconnects', 'reconnects', 'keep-alive connections and WebSockets opened anew'),
     'writes',
     count('acknowledged', 'writesAcknowledged'),
     count('lost', 'writesLost'),
