@@ -57,6 +57,7 @@ export async function openTrigger(options: TriggerOptions): Promise<Trigger> {
   let now = options
   const bound = await bindTriggerSocket(options.path, options.allowedUids.length > 0, (socket) => {
     const answer = new Answer(socket, options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS)
+    if (clients.size >= MAX_CLIENTS) makeRoom(clients)
     clients.set(socket, answer)
     socket.once('close', () => clients.delete(socket))
     serveClient(answer, clients.size, now)
@@ -73,6 +74,17 @@ export async function openTrigger(options: TriggerOptions): Promise<Trigger> {
       now = { ...now, ...allowed }
       bound.openToOthers(now.allowedUids.length > 0)
     },
+  }
+}
+
+/** The one that has said nothing for longest makes room: a crowd of silent clients must not keep the operator out. */
+function makeRoom(clients: Map<Socket, Answer>): void {
+  for (const [socket, answer] of clients) {
+    if (answer.owed) continue
+    answer.end(errorText(triggerError('ERR_HANDOFF_STATE_TRIGGER_BUSY', [MAX_CLIENTS])))
+    socket.destroySoon()
+    clients.delete(socket)
+    return
   }
 }
 

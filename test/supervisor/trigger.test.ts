@@ -268,12 +268,26 @@ describe('many clients', () => {
     expect(supervisor.subscribers).toBe(0)
   })
 
-  test('a client above the bound is told so', async () => {
+  test('above the bound the client that has been silent for longest is told so and goes; the newest is served', async () => {
     await open()
     const clients = Array.from({ length: MAX_CLIENTS }, () => new Client())
     await Promise.all(clients.map((client) => new Promise((resolve) => client.socket.once('connect', resolve))))
-    expect(await new Client().answer).toMatch(/^err: 64 clients are connected/)
+    const newest = send('{"v":1,"cmd":"status"}\n')
+    expect(await newest.answer).toContain('"event":"status"')
+    expect(await clients[0]?.answer).toMatch(/^err: 64 clients are connected/)
     for (const client of clients) client.socket.destroy()
+  })
+
+  test('whoever waits for an outcome is never the one that goes', async () => {
+    await open()
+    const asked = supervisor.swapAsked()
+    const first = send('handoff\n')
+    await asked
+    const silent = Array.from({ length: MAX_CLIENTS + 8 }, () => new Client())
+    await Promise.all(silent.map((client) => new Promise((resolve) => client.socket.once('connect', resolve))))
+    supervisor.finish(committed)
+    expect(await first.answer).toMatch(/^ok: /)
+    for (const client of silent) client.socket.destroy()
   })
 })
 
