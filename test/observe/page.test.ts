@@ -62,6 +62,7 @@ function chromiumPath(): string {
   return found
 }
 
+// biome-ignore lint/performance/useDomNodeTextContent: Playwright’s locator, and what a person sees
 const text = (selector: string) => page.locator(selector).innerText()
 const shows = (selector: string, wanted: RegExp) => page.locator(selector).filter({ hasText: wanted }).first().waitFor()
 /** What was asked for is on the screen. */
@@ -111,6 +112,7 @@ describe('the page during real swaps', () => {
     const order = ['Hello', 'PrepareHandoff', 'Drained', 'SealRequest', 'SealComplete', 'Begin', 'Ready', 'Commit']
     expect(said.filter((word) => order.includes(word)).filter((word, i, all) => all.indexOf(word) === i)).toEqual(order)
     expect(await page.locator('.lamp[data-state="good"]').count()).toBe(5)
+    // biome-ignore lint/performance/useDomNodeTextContent: Playwright’s locator, and what a person sees
     expect(await page.locator('.panel[aria-label^="Successor"] .chip.active').innerText()).toBe('live')
     await picture('good-swap')
   })
