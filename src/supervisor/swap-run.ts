@@ -14,6 +14,7 @@ import { askHello } from '../channel/ask-hello.js'
 import { wireFingerprint } from '../channel/fingerprint.js'
 import { buildIdText, CAP_MANY_SESSIONS } from '../channel/identity.js'
 import { MessageChannel } from '../channel/message-channel.js'
+import { channelError } from '../errors/channel.js'
 import { LOG_EVENTS, type Logger } from '../observe/log.js'
 import { closeFd, streamPair } from '../os/fds.js'
 import { dialUnix, sweepStagedSockets } from '../os/unix-socket.js'
@@ -97,7 +98,7 @@ export class SwapRun {
         onMessage: (message, decoded) => {
           const fingerprint = fingerprintBehindReady(decoded)
           const event = this.#toSuccessorEvent(message, fingerprint && wireFingerprint(fingerprint))
-          this.options.send(event ?? { type: 'successor.violatedProtocol' })
+          this.options.send(event ?? this.#neverSaid('successor', message))
         },
         onEnd: () => this.options.send({ type: 'successor.disconnected' }),
         onViolation: (error) => {
@@ -115,13 +116,19 @@ export class SwapRun {
     }
   }
 
+  #neverSaid(role: 'incumbent' | 'successor', { type }: Message): SwapEvents {
+    const code = role === 'incumbent' ? 'ERR_HANDOFF_PEER_INCUMBENT_PROTOCOL' : 'ERR_HANDOFF_PEER_SUCCESSOR_PROTOCOL'
+    this.#details.set(code, channelError('ERR_HANDOFF_PEER_UNEXPECTED', [type]).message)
+    return { type: `${role}.violatedProtocol` }
+  }
+
   async dial(): Promise<void> {
     const outcome = await dialUnix(this.options.controlSocket, { timeoutMs: this.options.policy.greetingMs })
     if (!outcome.ok) throw outcome.error
     this.#incumbent = new MessageChannel(outcome.fd, {
       onMessage: (message) => {
         const event = this.#toIncumbentEvent(message)
-        this.options.send(event ?? { type: 'incumbent.violatedProtocol' })
+        this.options.send(event ?? this.#neverSaid('incumbent', message))
       },
       onEnd: () => this.options.send({ type: 'incumbent.disconnected' }),
       onViolation: (error) => {

@@ -61,6 +61,7 @@ describe.each<[string, object, [string, string][]]>([
     const outcome = await world.supervisor.swap({ binary: stranger, args: ['--say', say] })
     expect(outcome).toMatchObject({ result: 'rolledBack', code, incumbent: { pid: incumbent } })
     expect(outcome.reason).toMatch(/^the (successor|deadline) /)
+    if (say === 'wrong-side') expect(outcome.reason).toContain('the peer sent Drained, which its side never says')
     expect(await world.facts()).toEqual({
       accepts: incumbent,
       answers: incumbent,
