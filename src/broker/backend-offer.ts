@@ -4,7 +4,6 @@ import type { OfferEvents } from '../../machines/broker/backend.machine.js'
 import { type OfferFault, REJECTIONS, type Rejection } from '../../machines/broker/outcomes.js'
 import { type HandoffOffer, offerEnvelope, TOKEN_BYTES } from '../../machines/broker/protocol.js'
 import { isErrno, reasonOf, uninterrupted } from '../os/errno.js'
-import { describeFd } from '../os/fds.js'
 import { native } from '../os/native.js'
 import { peerCredentials } from '../os/unix-socket.js'
 import { ackBytes, openEnvelope } from '../wire/broker/envelope.js'
@@ -97,8 +96,17 @@ export class BackendOffer {
   }
 
   #isConnection(): boolean {
-    const { socket } = describeFd(this.#passed)
-    return socket?.type === 'stream' && socket.family === 'unix' && !socket.listening
+    const { SOL_SOCKET, SO_TYPE, SO_ACCEPTCONN, SOCK_STREAM } = native.constants
+    try {
+      return (
+        native.getsockopt(this.#passed, SOL_SOCKET, SO_TYPE) === SOCK_STREAM &&
+        native.getsockopt(this.#passed, SOL_SOCKET, SO_ACCEPTCONN) === 0 &&
+        native.getsockname(this.#passed).family === 'unix'
+      )
+    } catch (error) {
+      if (isErrno(error, 'ENOTSOCK')) return false
+      throw error
+    }
   }
 
   readOffer() {
@@ -166,7 +174,7 @@ export class BackendOffer {
         this.#say({ type: 'broker.withdrew' })
       }
     }
-    this.#handoff.onceReadable(go)
+    this.#handoff.whenReadable(go)
   }
 
   adoptConnection() {

@@ -171,7 +171,11 @@ export class BrokerConnection {
     const { client, promised } = this
     const handoff = this.#handoff
     if (handoff === null || promised === null) return this.send({ type: 'transfer.failed', reason: 'sendFailed' })
-    client.ignore()
+    // Before the flag below: making a watcher sets it again.
+    client.whenHungUp(() => {
+      client.ignore()
+      if (client.hungUp()) this.#say({ type: 'client.left' })
+    })
     try {
       // The flag travels with the socket: a backend with plain reads expects them to block. Our own calls never do.
       setNonBlocking(client.fd, false)
@@ -207,10 +211,6 @@ export class BrokerConnection {
         this.#say({ type: isErrno(error) ? 'backend.left' : 'backend.answeredWrongly' })
       }
     })
-    this.client.whenHungUp(() => {
-      this.client.ignore()
-      if (this.client.hungUp()) this.#say({ type: 'client.left' })
-    })
   }
 
   /** Null: not all of it is here yet. */
@@ -232,8 +232,6 @@ export class BrokerConnection {
   commitHandoff() {
     const { client, promised } = this
     const handoff = this.#handoff as Descriptor
-    handoff.ignore()
-    client.ignore()
     const impossible = (reason: Reason) => this.send({ type: 'commit.impossible', reason })
     if (performance.now() >= this.#deadlineAt) return impossible('timeout')
     if (client.hungUp()) return impossible('hungUp')

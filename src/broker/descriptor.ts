@@ -50,11 +50,9 @@ export class Descriptor {
     else this.whenReadable(callback)
   }
 
+  /** Nobody is called any more. The kernel is told only if something comes: most often the same is awaited again. */
   ignore() {
     this.#onReady = null
-    if (this.#events === 0) return
-    this.#events = 0
-    this.#poll?.stop()
   }
 
   /** One frame and not a byte more. @throws ERR_HANDOFF_BROKER_PEER_*, errno exceptions */
@@ -167,6 +165,11 @@ export class Descriptor {
 
   #ready(failed: boolean) {
     const events = this.#events
+    if (this.#onReady === null && !failed) {
+      this.#events = 0
+      this.#poll?.stop()
+      return
+    }
     // After an error condition the watcher has stopped itself; what the error is, the next read or write tells.
     if (failed) this.#events = 0
     const call = this.#onReady

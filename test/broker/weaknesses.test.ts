@@ -353,6 +353,26 @@ describe('W12 the backend gets every byte behind Hello', () => {
   })
 })
 
+describe('a backend with plain reads', () => {
+  // The broker takes up Hello in one turn or in two, and watches the client differently in each.
+  test.each(['with the connection', 'later'])('gets a socket that blocks, when Hello comes %s', async (when) => {
+    const blocking: boolean[] = []
+    const { paths, broker } = await setup({
+      raw: (offer) => {
+        blocking.push(!native.getNonBlocking(offer.passed))
+        offer.send(accept(offer))
+      },
+    })
+    const dialled = dialOnce(paths.broker)
+    if (!dialled.ok) throw dialled.error
+    later(() => closeFd(dialled.fd))
+    if (when === 'later') await until(() => broker.connections() === 1)
+    native.send(dialled.fd, hello())
+    await until(() => broker.counters().adopted === 1)
+    expect(blocking).toEqual([true])
+  })
+})
+
 describe('W13 exactly one stream socket', () => {
   const backendWith = async () => {
     const paths = pathsIn(privateDirectory())
