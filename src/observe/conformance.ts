@@ -285,7 +285,7 @@ function parse(line: string): (Partial<TraceStep> & { readonly trace?: unknown }
 const toJson = (value: unknown): unknown => JSON.parse(JSON.stringify(plain(value)))
 
 /** What {@link plain} wrote, as the machine was given it. */
-function revive(value: unknown): unknown {
+export function revive(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(revive)
   if (typeof value !== 'object' || value === null) return value
   const { $bigint, $hex, $error, code } = value as Readonly<Record<string, unknown>>
