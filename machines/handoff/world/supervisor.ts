@@ -310,14 +310,16 @@ class SupervisorSteps implements ProcessSteps {
       primitive?.sessions.forEach((session, at) => {
         if (session.supervisorEnd !== OPEN) return
         const [message] = session.toSupervisor
+        // One session at a time; only a mutant dials twice, and its labels must still tell the two apart.
+        const which = at === 0 ? '' : `#${at}`
         if (message !== undefined) {
           const said = players.message(message) as FromIncumbent
-          this.add(`S<${name}.${said.kind}`, 'progress', (draft) => {
+          this.add(`S<${name}.${said.kind}${which}`, 'progress', (draft) => {
             draft.setSession(slot, at, { toSupervisor: session.toSupervisor.slice(1) })
             this.tell(draft, 'swap', fromIncumbent(said, pidOf(slot)))
           })
         } else if (session.primitiveEnd === CLOSED) {
-          this.add(`S<${name}.sessionEOF`, 'progress', (draft) => {
+          this.add(`S<${name}.sessionEOF${which}`, 'progress', (draft) => {
             draft.setSession(slot, at, { supervisorEnd: CLOSED })
             this.tell(draft, 'swap', { type: 'incumbent.disconnected' })
           })
