@@ -25,5 +25,7 @@ process.on('message', async ({ swap, stop }) => {
   const { result, reason } = await supervisor.swap()
   process.send({ id: swap, result, reason })
 })
+// The benchmark is gone: nothing of it stays.
+process.on('disconnect', () => void supervisor.stop())
 await supervisor.start()
 process.send({ ready: true, port: Number(supervisor.status().listeners[0].address.split(':').at(-1)) })

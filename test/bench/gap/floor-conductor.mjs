@@ -81,4 +81,9 @@ process.on('message', async ({ swap: id, stop }) => {
   await swap()
   process.send({ id, result: 'committed' })
 })
+// The benchmark is gone: nothing of it stays.
+process.on('disconnect', () => {
+  incumbent.kill('SIGTERM')
+  process.exit(0)
+})
 process.send({ ready: true })

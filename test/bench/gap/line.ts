@@ -100,8 +100,9 @@ export class Line {
     return readFileSync(join(this.dir, 'log'), 'utf8').slice(-4000)
   }
 
+  /** Also after a failure in the middle: the supervisor then stops what it has started, which it would outlive else. */
   remove(): void {
-    this.#child?.kill('SIGKILL')
+    if (this.#child?.connected) this.#child.disconnect()
     rmSync(this.dir, { recursive: true, force: true })
   }
 
