@@ -151,6 +151,8 @@ describe('a hook that fails', () => {
     await world.told({ pid: before, hook: 'drain' })
     const successor = world.processes().find(({ pid }) => pid !== before)?.pid as number
     await world.kill(successor)
+    // The supervisor has heard of it: the order of the two is what this is about.
+    await until(async () => (await world.status()).swap?.phase === 'undo')
     world.openGate('gate')
     expect(await swap).toMatchObject({ result: 'nobodyServes', code: 'ERR_HANDOFF_SUCCESSOR_EXITED', incumbent: null })
     await expectFreshStart(world, before)
