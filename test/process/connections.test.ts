@@ -1,7 +1,10 @@
 /** Established connections move with the program: a real supervisor, real daemons, and clients that see every FIN. */
 import { expect, test } from 'vitest'
+import { FdSocket } from '../../src/os/fd-socket.js'
+import { closeFd } from '../../src/os/fds.js'
+import { dialUnix } from '../../src/os/unix-socket.js'
 import type { SwapOutcome } from '../../src/supervisor/types.js'
-import { connectRaw } from '../daemon/attach/raw-client.js'
+import { connectMany, connectRaw } from '../daemon/attach/raw-client.js'
 import { torture } from '../daemon/attach/torture.js'
 import { applied, NODES, Scene, upTo } from './connection-scene.js'
 import { gone, until } from './harness.js'
@@ -85,4 +88,34 @@ test('an answer that outlasts the drain is finished by the old program, which th
   // The old program has ended: it has said all.
   expect(scene.logged('handoff.moved')).toMatchObject([{ moved: 1, staying: { awaitingAnswer: 1 } }])
   resting.close()
+})
+
+test('who asks for connections and never takes them delays no swap, and keeps no client from moving', async () => {
+  await using scene = await Scene.start()
+  const clients = await connectMany(50, { port: await scene.port() })
+  for (const client of clients) client.get('/fast')
+  await Promise.all(clients.map((client) => client.answer()))
+  const dialled = await dialUnix(`${scene.world.controlSocket}.fds`)
+  if (!dialled.ok) throw dialled.error
+  const mute = new FdSocket(dialled.fd)
+  await mute.sendWithFds(Buffer.from('{"v":1,"want":"connections","room":1000}\n'), [])
+  const hear = () => mute.readLine(100_000)
+  // Ticket keys come first, and are taken; the connections are not.
+  let offered = await hear()
+  while (offered?.fds.length === 0) {
+    await mute.sendWithFds(Buffer.from('{"ok":true}\n'), [])
+    offered = await hear()
+  }
+  expect(offered?.fds).toHaveLength(50)
+  expect((await scene.swap()).result).toBe('committed')
+  for (const client of clients) client.get('/fast')
+  const pid = String(await scene.world.incumbentPid())
+  const answers = await Promise.all(clients.map((client) => client.answer()))
+  expect(answers.filter(({ body }) => body.split(' ')[0] !== pid)).toEqual([])
+  // What it was given are copies, which it may close without anybody noticing.
+  for (const fd of offered?.fds ?? []) closeFd(fd)
+  mute.close()
+  await until(() => scene.logged('handoff.moved').length > 0)
+  expect(scene.logged('handoff.moved')).toMatchObject([{ moved: 50, staying: {} }])
+  for (const client of clients) client.close()
 })

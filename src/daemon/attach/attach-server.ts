@@ -7,6 +7,7 @@ import { checkPrivateNode } from './check-private-node.js'
 import { isOpaque, isQuiet } from './connection.js'
 import { ConnectionTable, isHttpServer } from './connection-table.js'
 import { Drain, type DrainOptions, type DrainResult, FIRST_BYTE_GRACE_MS } from './drain.js'
+import { refuse } from './forward.js'
 import { IncomingConnections } from './incoming.js'
 import type { MovableProtocol } from './movable-protocol.js'
 import { OutgoingConnections } from './outgoing.js'
@@ -81,6 +82,11 @@ export class AttachedServer {
   /** Of this server, where it speaks HTTP/2. */
   readonly #gate: RequestGate | undefined
   readonly #sessions = new Set<Session>()
+  /**
+   * From the end of a drain on, where requests come over HTTP/1: a connection that was busy then is still read, and what it
+   * asks next must not be answered from state that is being sealed.
+   */
+  #lateGate: RequestGate | undefined
   /** What an older program's sessions ask comes in here. */
   #forwarded: { server: Server; gate: RequestGate } | undefined
   /** @internal a successor stands ready to take connections over; the next drain leaves those as they are that can go. */
@@ -113,6 +119,8 @@ export class AttachedServer {
       this.#drain = previous.drain
       this.#restoreTimeouts = [...previous.restoreTimeouts, holdServerTimeouts(server)]
       if (previous.protocol !== undefined) this.#inherit(previous.protocol)
+      this.#holdLate()
+      if (previous.gate !== undefined) this.#lateGate?.inherit(previous.gate)
     }
     // Proven while there is time, needed at the first drain.
     void checkPrivateNode()
@@ -162,6 +170,7 @@ export class AttachedServer {
     this.#phase = 'released'
     this.#drain ??= this.#newDrain(false)
     this.#drain.closeIdle()
+    for (const gate of [this.#lateGate, ...this.#gates()]) gate?.sendOn(refuse)
     // What lingers now is bounded by Node's own timeouts again.
     for (const restore of this.#restoreTimeouts.splice(0)) restore()
     let idleClosed = 0
@@ -207,11 +216,9 @@ export class AttachedServer {
     await this.stopAccepting()
     this.#phase = 'released'
     this.#dismissOpaque()
+    this.#holdLate()
+    this.#lateGate?.sendOn(handler)
     for (const gate of this.#gates()) gate.sendOn(handler)
-    if (isHttpServer(this.server)) {
-      this.server.removeAllListeners('request')
-      this.server.on('request', handler)
-    }
     for (const restore of this.#restoreTimeouts.splice(0)) restore()
     this.#drain?.end()
     this.#acceptor.retire()
@@ -256,6 +263,7 @@ export class AttachedServer {
     const drain = this.#drain
     for (const gate of this.#gates()) gate.hold()
     const result = await drain.wait(options)
+    if (this.#drain === drain) this.#holdLate()
     let held = 0
     for (const gate of this.#gates()) held += await gate.quiet(options.deadline, options.signal)
     return held === 0 ? result : { ...result, inFlight: result.inFlight + held }
@@ -270,6 +278,12 @@ export class AttachedServer {
       const answer = isQuiet(connection.socket) ? old.park(connection.socket) : 'busy'
       if (typeof answer === 'object') incoming.takeOver(connection, JSON.stringify(answer.state))
     }
+  }
+
+  #holdLate(): void {
+    if (this.#lateGate !== undefined || !isHttpServer(this.server)) return
+    this.#lateGate = new RequestGate(this.server)
+    this.#lateGate.hold()
   }
 
   #gates(): RequestGate[] {
@@ -297,6 +311,8 @@ export class AttachedServer {
     this.#drain?.end()
     this.#drain = undefined
     for (const gate of this.#gates()) gate.open()
+    this.#lateGate?.remove()
+    this.#lateGate = undefined
   }
 
   #supersede() {
@@ -308,7 +324,7 @@ export class AttachedServer {
       servers: this.#servers,
       drain: this.#drain,
       protocol: this.#protocol,
-      gate: this.#gate,
+      gate: this.#gate ?? this.#lateGate,
       restoreTimeouts: this.#restoreTimeouts.splice(0),
     }
   }

@@ -41,7 +41,7 @@ export function forwarder(dial: DialSuccessor, listener: string, closing: () => 
   return (request, response) => {
     const onward = http.request({ agent, setHost: false, ...lineOf(request), headers: requestHeaders(request) })
     onward.on('response', (answer) => pass(answer, response, closing()))
-    onward.on('error', () => refuse(response))
+    onward.on('error', () => refuse(request, response))
     request.on('error', () => onward.destroy())
     response.on('close', () => {
       if (!response.writableEnded) onward.destroy()
@@ -90,14 +90,15 @@ function pass(answer: IncomingMessage, response: AnyResponse, closing: boolean):
   answer.on('aborted', () => cut(response))
 }
 
-/** The successor cannot be reached: the client may try again. */
-function refuse(response: AnyResponse): void {
+/** The successor cannot be reached: the client may try again, on another connection. */
+export function refuse(_request: AnyRequest | null, response: AnyResponse): void {
   if (response.headersSent) {
     cut(response)
     return
   }
   response.statusCode = 503
   response.setHeader('retry-after', '1')
+  if ('shouldKeepAlive' in response) response.shouldKeepAlive = false
   response.end()
 }
 

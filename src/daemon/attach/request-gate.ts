@@ -11,6 +11,7 @@ export type Handler = (request: AnyRequest, response: AnyResponse) => void
 export class RequestGate {
   readonly #server: Server
   readonly #pass: Handler
+  readonly #handlers: readonly Handler[]
   #mode: 'pass' | 'hold' | Handler = 'pass'
   #held: [AnyRequest, AnyResponse][] = []
   #inFlight = 0
@@ -20,6 +21,7 @@ export class RequestGate {
   constructor(server: Server, pass?: Handler) {
     this.#server = server
     const handlers = server.listeners('request') as Handler[]
+    this.#handlers = handlers
     this.#pass =
       pass ?? ((request, response) => handlers.forEach((handler) => void handler.call(server, request, response)))
     server.removeAllListeners('request')
@@ -34,6 +36,13 @@ export class RequestGate {
   /** The handoff was aborted. */
   open(): void {
     this.#mode = 'pass'
+    this.#flush()
+  }
+
+  /** As it was before; what was held is answered. */
+  remove(): void {
+    this.#server.removeAllListeners('request')
+    for (const handler of this.#handlers) this.#server.on('request', handler)
     this.#flush()
   }
 
