@@ -143,7 +143,9 @@ export const supervisorMachine = setup({
   },
   delays: {
     settlePollMs: ({ context }) => context.policy.settlePollMs,
-    settleMs: ({ context }) => context.policy.settleMs,
+    // Never before a successor's own deadline, which is ours plus slack: it may still be opening.
+    settleMs: ({ context }) =>
+      Math.max(context.policy.settleMs, context.policy.deadlineMs + 4 * context.policy.deadlineSlackMs),
     openBudgetMs: ({ context }) => context.policy.openBudgetMs,
     stableMs: ({ context }) => context.policy.stableMs,
     // The primitive drains within its own grace first.
