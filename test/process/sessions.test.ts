@@ -34,6 +34,13 @@ function load(ask: ((path: string) => Promise<string>)[]) {
   }
 }
 
+/** An end is told by `close` and `goaway`; a reset behind them, as the old program exits, is no news. */
+function connectHttp2(port: number): ClientHttp2Session {
+  const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+  session.on('error', () => {})
+  return session
+}
+
 const overRaw = (client: RawClient) => async (path: string) => {
   client.get(path)
   const { status, body } = await client.answer()
@@ -76,8 +83,8 @@ test('HTTPS sessions see no new handshake and no error over a rollback and a swa
 
 test('HTTP/2 sessions as well', async () => {
   await using scene = await Scene.start([], PATIENT)
-  const url = `https://127.0.0.1:${await scene.port('h2')}`
-  const sessions = Array.from({ length: SESSIONS }, () => http2.connect(url, { rejectUnauthorized: false }))
+  const port = await scene.port('h2')
+  const sessions = Array.from({ length: SESSIONS }, () => connectHttp2(port))
   let ended = 0
   for (const session of sessions) for (const event of ['close', 'goaway', 'error']) session.on(event, () => ended++)
   await Promise.all(sessions.map((session) => once(session, 'connect')))
@@ -99,7 +106,7 @@ test('HTTP/2 sessions as well', async () => {
 test('bodies pass in both directions, however they are framed', async () => {
   await using scene = await Scene.start([], PATIENT)
   const client = await connectRaw({ port: await scene.port('https'), secure: true })
-  const session = http2.connect(`https://127.0.0.1:${await scene.port('h2')}`, { rejectUnauthorized: false })
+  const session = connectHttp2(await scene.port('h2'))
   await once(session, 'connect')
   expect((await scene.swap()).result).toBe('committed')
   const pid = await scene.world.incumbentPid()
@@ -134,7 +141,7 @@ test('clients for whose connections the successor has no room are answered by it
 
 test('when the time to linger ends, HTTP/2 clients are told to go on elsewhere', async () => {
   await using scene = await Scene.start([], { retireGraceMs: 1_000 })
-  const session = http2.connect(`https://127.0.0.1:${await scene.port('h2')}`, { rejectUnauthorized: false })
+  const session = connectHttp2(await scene.port('h2'))
   await once(session, 'connect')
   const goaway = once(session, 'goaway')
   expect((await scene.swap()).result).toBe('committed')
@@ -146,6 +153,7 @@ test('a TLS session that was begun with the old program is resumed with the new 
   await using scene = await Scene.start()
   const at = { port: await scene.port('https'), host: '127.0.0.1', rejectUnauthorized: false }
   const first = tls.connect(at)
+  first.on('error', () => {})
   // Tickets come behind the handshake.
   const [session] = await once(first, 'session')
   first.destroy()
@@ -153,6 +161,7 @@ test('a TLS session that was begun with the old program is resumed with the new 
   expect((await scene.swap('--policy', '{}')).result).toBe('committed')
   await gone(old)
   const second = tls.connect({ ...at, session })
+  second.on('error', () => {})
   await once(second, 'secureConnect')
   expect(second.isSessionReused()).toBe(true)
   second.destroy()
