@@ -198,6 +198,8 @@ export const successorMachine = setup({
       on: {
         'supervisor.aborted': { target: 'exiting', actions: { type: 'noteExit', params: EXIT.aborted } },
         'supervisor.disconnected': { actions: 'noteOrphaned' },
+        // Nothing more is read from a channel that was violated: for this process its supervisor is gone.
+        'supervisor.violatedProtocol': { actions: 'noteOrphaned' },
         'process.stopRequested': 'exiting',
       },
       after: {

@@ -1,5 +1,5 @@
 /** Listeners: bound and listening here, accepted elsewhere. The kernel queues clients while no process accepts (INV-04). */
-import { lstatSync } from 'node:fs'
+import { lstatSync, type Stats } from 'node:fs'
 import { isIP } from 'node:net'
 import { osError } from '../errors/os.js'
 import { isErrno, reasonOf } from './errno.js'
@@ -162,7 +162,7 @@ function bindUnix(spec: ListenerSpec, path: string): BoundListener {
  */
 export function checkPathIsFree(path: string): void {
   checkSocketPath(path)
-  const stat = lstatSync(path, { throwIfNoEntry: false })
+  const stat = statOf(path)
   if (stat === undefined) return
   if (!stat.isSocket()) throw osError('ERR_HANDOFF_SOCKET_PATH_BUSY', [path, 'something other than a socket is there'])
   const outcome = dialOnce(path)
@@ -171,6 +171,14 @@ export function checkPathIsFree(path: string): void {
     throw osError('ERR_HANDOFF_SOCKET_PATH_BUSY', [path, 'a living process listens on it'])
   if (outcome.why === 'denied')
     throw osError('ERR_HANDOFF_SOCKET_PATH_BUSY', [path, 'it belongs to another user'], outcome.error)
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw osError('ERR_HANDOFF_SOCKET_PATH_BUSY', [path, reasonOf(error)], error)
+  }
 }
 
 function closeOnce(close: () => void): () => void {

@@ -243,7 +243,7 @@ describe('gap-19: recovery recovers', () => {
   })
 
   test('a journaled process that neither serves nor ends is fenced, and a fresh program is started (X12)', async () => {
-    const made = await rig({ toml: 'settle_secs = 0.3' })
+    const made = await rig({ toml: 'settle_secs = 0.3\ndeadline_secs = 0.5' })
     const silent = spawn('sleep', ['60'])
     const exited = once(silent, 'exit')
     await once(silent, 'spawn')
