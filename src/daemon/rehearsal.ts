@@ -5,7 +5,7 @@
  * Played while somebody serves: by the successor before its Hello, by the incumbent before its drain. It touches nothing of
  * the service: its data directory, its sockets and its listener are its own, and nobody else is told of them.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,7 @@ import { MessageChannel } from '../channel/message-channel.js'
 import { createLog, type Logger } from '../observe/log.js'
 import { streamPair } from '../os/fds.js'
 import { collectGarbage } from '../os/garbage.js'
+import { isAlive } from '../os/processes.js'
 import { dialOnce } from '../os/unix-socket.js'
 import { ListenerSet } from './listener-set.js'
 import type { DaemonOptions } from './options.js'
@@ -25,11 +26,23 @@ const REHEARSAL_MS = 250
 
 const HANDOFF_ID = '00000000-0000-4000-8000-000000000000'
 
+const SCRATCH_PREFIX = 'handoff-rehearsal-'
+
+/** Removes the scratch of processes that were killed in the middle of a rehearsal: they could not. */
+export function sweepScratch(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(SCRATCH_PREFIX) ? Number.parseInt(name.slice(SCRATCH_PREFIX.length), 10) : Number.NaN
+    if (Number.isNaN(pid) || isAlive(pid)) continue
+    rmSync(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
 /** Never rejects: a rehearsal that fails, for want of a place for temporary files say, only leaves the swap slower. */
 export async function rehearse(policy: Policy, log: Logger): Promise<void> {
   let dir: string | null = null
   try {
-    dir = mkdtempSync(join(tmpdir(), 'handoff-'))
+    sweepScratch()
+    dir = mkdtempSync(join(tmpdir(), `${SCRATCH_PREFIX}${process.pid}-`))
     await play(dir, policy)
   } catch (error) {
     log.debug({ err: error }, 'no rehearsal; the swap may take some milliseconds longer')
