@@ -13,6 +13,17 @@ import { heartbeatTemplate } from '../wire/heartbeat.js'
 /** Encoded once: phases that beat begin in the gap. */
 const BEAT = heartbeatTemplate()
 
+/** Messages taken before other events of the loop get their turn: one that floods must not keep another waiting (decision 10). */
+export const MESSAGES_PER_TURN = 256
+
+/** What one peer may send; above it the channel is violated. */
+export interface FloodLimit {
+  /** Messages at once: what queued while this process was stopped or blocked comes in one go. */
+  readonly burst: number
+  /** Messages a second in the long run. */
+  readonly perSecond: number
+}
+
 export interface MessageHandlers {
   onMessage(message: Message, decoded: DecodedMessage): void
   /** Once: EOF, reset, or a peer that has stopped taking our bytes. */
@@ -25,13 +36,19 @@ export class MessageChannel {
   readonly #channel: ByteChannel
   readonly #decoder = new HandoffDecoder()
   readonly #handlers: MessageHandlers
+  readonly #flood: FloodLimit | null
   #handoffId: HandoffId | null = null
+  /** Messages that the peer may send now, as of the time below. */
+  #credit: number
+  #creditAt = performance.now()
   #beating = false
   #over = false
 
   /** Takes the fd over. */
-  constructor(fd: number, handlers: MessageHandlers) {
+  constructor(fd: number, handlers: MessageHandlers, options: { readonly flood?: FloodLimit } = {}) {
     this.#handlers = handlers
+    this.#flood = options.flood ?? null
+    this.#credit = this.#flood?.burst ?? 0
     this.#channel = new ByteChannel(fd, {
       onData: (bytes) => this.#take(bytes),
       onEnd: () => this.#end(),
@@ -91,17 +108,48 @@ export class MessageChannel {
 
   #take(bytes: Uint8Array): void {
     if (this.#over) return
-    try {
-      for (const decoded of this.#decoder.push(bytes)) {
-        this.#checkId(decoded.message)
-        this.#handlers.onMessage(decoded.message, decoded)
-        if (this.#over) return
+    this.#guard(() => this.#deliver(this.#decoder.push(bytes)))
+  }
+
+  #deliver(messages: Iterator<DecodedMessage>): void {
+    for (let taken = 0; taken < MESSAGES_PER_TURN; taken += 1) {
+      const next = messages.next()
+      if (next.done) {
+        this.#channel.resumeReading()
+        return
       }
+      this.#checkFlood()
+      this.#checkId(next.value.message)
+      this.#handlers.onMessage(next.value.message, next.value)
+      if (this.#over) return
+    }
+    // The rest waits in the decoder, and what follows it in the kernel.
+    this.#channel.pauseReading()
+    setImmediate(() => {
+      if (!this.#over) this.#guard(() => this.#deliver(messages))
+    })
+  }
+
+  #guard(take: () => void): void {
+    try {
+      take()
     } catch (error) {
       this.#over = true
       this.#channel.pauseReading()
       this.#handlers.onViolation(error as Error)
     }
+  }
+
+  #checkFlood(): void {
+    if (this.#flood === null) return
+    const { burst, perSecond } = this.#flood
+    if (this.#credit < 1) {
+      const now = performance.now()
+      this.#credit = Math.min(burst, ((now - this.#creditAt) / 1_000) * perSecond)
+      this.#creditAt = now
+      if (this.#credit < 1) throw channelError('ERR_HANDOFF_PEER_FLOOD', [burst, perSecond])
+    }
+    this.#credit -= 1
   }
 
   #checkId(message: Message): void {

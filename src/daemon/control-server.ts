@@ -4,7 +4,7 @@ import { greetingMachine } from '../../machines/handoff/greeting.machine.js'
 import type { Policy } from '../../machines/handoff/policy.js'
 import { type Message, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from '../../machines/handoff/protocol.js'
 import { ownHello } from '../channel/identity.js'
-import { MessageChannel } from '../channel/message-channel.js'
+import { MessageChannel, type MessageHandlers } from '../channel/message-channel.js'
 import { isPeerAllowed } from '../channel/peer-policy.js'
 import { pollClock } from '../channel/poll-clock.js'
 import { watchedBy } from '../observe/inspect-tap.js'
@@ -34,6 +34,8 @@ export interface SessionHandlers {
 
 /** Connections kept while they greet. More than any honest set of supervisors and lookers. */
 const MAX_GREETING = 64
+/** Far above an honest supervisor: 50 heartbeats a second at most, and no more than some 300 of them fit into a socket. */
+const FLOOD = { burst: 1_024, perSecond: 256 } as const
 
 export class ControlServer {
   readonly #options: ControlServerOptions
@@ -112,7 +114,7 @@ export class ControlServer {
       return
     }
     let isSession = false
-    const channel: MessageChannel = new MessageChannel(fd, {
+    const handlers: MessageHandlers = {
       onMessage: (message) => {
         if (isSession) this.#options.session.onMessage(message)
         else this.#onGreetingMessage(channel, actor, message)
@@ -126,7 +128,8 @@ export class ControlServer {
         if (!isSession) actor.send({ type: 'supervisor.violatedProtocol' })
         else if (this.#session === channel) this.#options.session.onViolation(error)
       },
-    })
+    }
+    const channel: MessageChannel = new MessageChannel(fd, handlers, { flood: FLOOD })
     const machine = greetingMachine.provide({
       actions: {
         sendHello: () => void channel.send(ownHello('incumbent', this.#options.buildId)),

@@ -78,8 +78,17 @@ export function lockHolders(dataDir: string, pids: readonly number[]): number[] 
   })
 }
 
-/** Whether a descriptor of another process would survive its exec(2) (the flag O_CLOEXEC in proc_pid_fdinfo(5)). */
-export function isCloseOnExecIn(pid: number, fd: number): boolean {
-  const flags = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))?.[1] ?? '0'
-  return (Number.parseInt(flags, 8) & 0o2000000) !== 0
+/** Sockets that a child of this process would inherit: no O_CLOEXEC in proc_pid_fdinfo(5). Standard streams are meant to be. */
+export function inheritableSockets(pid: number): number[] {
+  const sockets = [...fdsOf(pid)].filter(([fd, target]) => fd > 2 && target.startsWith('socket:'))
+  return sockets.map(([fd]) => fd).filter((fd) => isInheritable(pid, fd))
+}
+
+function isInheritable(pid: number, fd: number): boolean {
+  try {
+    const flags = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))?.[1] ?? '0'
+    return (Number.parseInt(flags, 8) & 0o2000000) === 0
+  } catch {
+    return false // a connection that was closed meanwhile
+  }
 }

@@ -6,7 +6,7 @@ import { createConnection } from 'node:net'
 import { dirname } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeMessage } from '../../src/wire/handoff.js'
-import { until, World } from './harness.js'
+import { pause, until, World } from './harness.js'
 import { OTHER_ID, RawPeer } from './raw-peer.js'
 
 /** Short, so that a test can wait for the end of an idle session. */
@@ -109,6 +109,24 @@ describe('a peer on the control socket is turned away, and nothing else happens,
     peer.close()
     await until(async () => (await world.swap()).result === 'committed')
     await expectUnimpressed(await world.incumbentPid())
+  })
+
+  test('never stops talking: it is cut off, though it is never idle', async () => {
+    const incumbent = await world.incumbentPid()
+    const peer = await RawPeer.dial(world.controlSocket)
+    await peer.heard('Hello')
+    peer.ack()
+    const flood = Buffer.concat(Array.from({ length: 2_000 }, () => heartbeat))
+    let isOver = false
+    void peer.closed.then(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      peer.bytes(flood)
+      await pause()
+    }
+    await until(async () => (await world.hello())?.pid === incumbent)
+    await expectUnimpressed(incumbent)
   })
 
   test('holds the session and does nothing: the second supervisor waits no longer than the idle limit', async () => {
