@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import type { Message } from '../../machines/handoff/protocol.js'
 import { MESSAGES_PER_TURN, MessageChannel } from '../../src/channel/message-channel.js'
 import { ByteChannel } from '../../src/os/byte-channel.js'
 import { streamPair } from '../../src/os/fds.js'
@@ -25,7 +26,7 @@ function pair(name: string, heard: string[], flood?: { burst: number; perSecond:
     ended()
   }
   const handlers = {
-    onMessage: (message: { tsMs?: bigint }) => void heard.push(`${name} ${message.tsMs}`),
+    onMessage: (message: Message) => void heard.push(`${name} ${'tsMs' in message ? message.tsMs : message.type}`),
     onEnd: () => note('end'),
     onViolation: (error: Error) => note((error as NodeJS.ErrnoException).code ?? 'no code'),
   }

@@ -5,10 +5,10 @@
  * A kill of the process that serves resets what it is answering: those requests are counted and shown, they are no
  * fault of a swap. A fault that spares it must cost nobody anything.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Clients } from '../supervisor/clients.js'
-import { fdCount, Rig, tryKill, until, zombiesOf } from '../supervisor/rig.js'
+import { Rig, tryKill, until, zombiesOf } from '../supervisor/rig.js'
 import { Random } from './random.js'
 
 const { values } = parseArgs({
@@ -47,7 +47,8 @@ const count = (what: string): void => {
   tally[what] = (tally[what] ?? 0) + 1
 }
 const rss: { readonly pid: number; readonly bytes: number }[] = []
-const fds: { readonly pid: number; readonly count: number }[] = []
+/** What the supervisor's descriptors lead to, without inode numbers, after each swap. */
+const fds: { readonly pid: number; readonly targets: readonly string[] }[] = []
 let failure: string | null = null
 let clients: Clients | null = null
 let done = 0
@@ -118,7 +119,24 @@ async function settled() {
 function sample(pid: number): void {
   const kib = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
   rss.push({ pid, bytes: Number(kib) * 1024 })
-  fds.push({ pid, count: fdCount(pid) })
+  fds.push({ pid, targets: descriptorsOf(pid) })
+}
+
+function descriptorsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/:\[\d+\]$/, '')]
+    } catch {
+      return [] // closed since it was listed
+    }
+  })
+}
+
+/** How many of each kind the second list has more than the first. */
+function gained(before: readonly string[], after: readonly string[]): string {
+  const many = (targets: readonly string[], one: string) => targets.filter((target) => target === one).length
+  const kinds = [...new Set(after)].map((one) => [one, many(after, one) - many(before, one)] as const)
+  return kinds.flatMap(([one, more]) => (more > 0 ? [`${one} +${more}`] : [])).join(', ')
 }
 
 function report(): never {
@@ -127,13 +145,13 @@ function report(): never {
     `${(part.reduce((sum, { bytes }) => sum + bytes, 0) / part.length / 2 ** 20).toFixed(1)} MiB`
   // A restarted supervisor begins anew: drift is what one and the same process gains, beyond the pidfd that watches an
   // adopted program and the one of a program that still retires.
-  const drift = Math.max(
-    0,
-    ...[...new Set(fds.map(({ pid }) => pid))].map((pid) => {
-      const own = fds.filter((at) => at.pid === pid).map((at) => at.count)
-      return Math.min(...own.slice(-10)) - Math.max(...own.slice(0, 10))
-    }),
-  )
+  const drifts = [...new Set(fds.map(({ pid }) => pid))].map((pid) => {
+    const own = fds.filter((at) => at.pid === pid).map(({ targets }) => targets)
+    const most = own.slice(0, 10).reduce((one, other) => (other.length > one.length ? other : one))
+    const least = own.slice(-10).reduce((one, other) => (other.length < one.length ? other : one))
+    return { pid, swaps: own.length, drift: Math.max(0, least.length - most.length), gained: gained(most, least) }
+  })
+  const drift = Math.max(0, ...drifts.map((one) => one.drift))
   const must = {
     refused: seen?.refused ?? -1,
     'writes lost': seen?.writesLost ?? -1,
@@ -148,6 +166,8 @@ function report(): never {
   console.log(`met by a kill of the process that served: reset ${seen?.reset}, failed ${seen?.failed}`)
   console.log(`supervisor RSS  first tenth ${mib(rss.slice(0, tenth))}, last tenth ${mib(rss.slice(-tenth))}`)
   for (const [what, value] of Object.entries(must)) console.log(`${what.padEnd(28)} ${value}`)
+  for (const one of drifts.filter((each) => each.drift > 0))
+    console.log(`supervisor ${one.pid} gained within ${one.swaps} swaps: ${one.gained}`)
   if (left.length > 0) console.log(`left over: ${left.join(', ')}`)
   if (failure !== null) console.log(failure)
   const bad = failure !== null || Object.values(must).some((value) => value !== 0)
