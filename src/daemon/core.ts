@@ -5,7 +5,7 @@ import { type InspectTap, inspectTap, watchedBy } from '../observe/inspect-tap.j
 import { createLog, type Logger } from '../observe/log.js'
 import { machineObserver } from '../observe/machine-observer.js'
 import { ControlServer, type SessionHandlers } from './control-server.js'
-import { dialForward } from './forward-dial.js'
+import { dialAdopter, dialForward } from './forward-dial.js'
 import { IncomingMove } from './incoming-move.js'
 import type { ListenerSet } from './listener-set.js'
 import type { DaemonOptions } from './options.js'
@@ -61,12 +61,19 @@ export class DaemonCore {
     this.log = (options.log ?? createLog()).child({ controlSocket: options.controlSocket })
     const tap = { ...options, buildId: options.buildId ?? '', inspect: options.inspect, log: this.log }
     this.tap = surroundings.watched ? inspectTap(tap) : null
-    this.moves = new OutgoingMoves(listeners, policy, this.log, (key) => dialForward(options.controlSocket, key))
+    this.moves = new OutgoingMoves(
+      listeners,
+      policy,
+      this.log,
+      (key) => dialForward(options.controlSocket, key),
+      () => dialAdopter(options.controlSocket),
+    )
     this.incoming = new IncomingMove(options.controlSocket, listeners, this.log)
     this.state = new DaemonState(options, listeners, this.log)
     const gifts = {
       listeners: () => listeners.all(),
       connections: this.moves.accept.bind(this.moves),
+      adopter: () => (this.moves.serving ? this.incoming : null),
       canForward: (key: string) => listeners.keyed(key)?.answersHttp === true,
       forwarded: (fd: number, key: string) => listeners.keyed(key)?.serveForwarded(fd),
     }

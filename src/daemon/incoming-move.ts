@@ -8,6 +8,8 @@ import { rendezvousPath } from './rendezvous.js'
 
 /** A connect to a socket whose owner is too busy to accept, ms. */
 const DIAL_MS = 500
+/** Each wait for an older program that hands over, ms. */
+const LATE_MS = 2_000
 
 export class IncomingMove {
   readonly #controlSocket: string
@@ -65,6 +67,22 @@ export class IncomingMove {
       channel?.close()
       this.#log.info({ event: 'handoff.adopted', connections: count }, `${count} live connections taken over`)
     })
+  }
+
+  /** What an older program could not let go of before: read here from its last word on. The channel is the caller's. */
+  async adoptLate(channel: FdSocket): Promise<void> {
+    const room = roomForFds()
+    const receiver = new ConnectionReceiver(channel, this.#listeners.incoming(), room)
+    try {
+      const limits = { timeoutMs: LATE_MS }
+      await channel.sendWithFds(Buffer.from(`${JSON.stringify({ v: 1, adopt: true, room })}\n`), [], limits)
+      await receiver.awaitCut(limits)
+      const count = receiver.goLive()
+      this.#log.info({ event: 'handoff.adoptedLate', connections: count }, `${count} live connections followed later`)
+    } catch (error) {
+      receiver.abandon()
+      throw error
+    }
   }
 
   /** Closes our copies; the incumbent's are untouched. */

@@ -7,6 +7,8 @@ import { bindListener, DEFAULT_BACKLOG, formatAddress, queueFacts } from '../os/
 import { type AttachedServer, attachServer, type ReleaseResult } from './attach/attach-server.js'
 import type { DrainResult } from './attach/drain.js'
 import { type DialSuccessor, forwarder } from './attach/forward.js'
+import type { IncomingConnections } from './attach/incoming.js'
+import type { LateRest } from './attach/late-rest.js'
 import type { MovableProtocol } from './attach/movable-protocol.js'
 import type { OutgoingConnections } from './attach/outgoing.js'
 import { StagingAreas } from './attach/staging-area.js'
@@ -82,6 +84,16 @@ export class ListenerSet {
   /** What can go to a successor, by the keys that it stages it under. */
   outgoing(): ReadonlyMap<string, OutgoingConnections> {
     return new Map([...this.#keyed()].map(([key, server]) => [key, server.outgoing()]))
+  }
+
+  /** For connections that come when their servers serve already. */
+  incoming(): ReadonlyMap<string, IncomingConnections> {
+    return new Map([...this.#keyed()].map(([key, server]) => [key, server.incoming()]))
+  }
+
+  /** Of every server that lingers; see {@link AttachedServer.lateRest}. */
+  lateRests(tell: () => void): LateRest[] {
+    return this.servers.flatMap((server) => server.lateRest(tell) ?? [])
   }
 
   /** A successor stands ready: drains leave connections as they are, where they can move. */

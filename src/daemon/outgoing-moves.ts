@@ -6,6 +6,8 @@ import type { FdSocket } from '../os/fd-socket.js'
 import { ConnectionSender } from './attach/connection-sender.js'
 import type { DialSuccessor } from './attach/forward.js'
 import type { Cut, OutgoingConnections, Staying } from './attach/outgoing.js'
+import type { DialAdopter } from './forward-dial.js'
+import { LateMoves } from './late-moves.js'
 import type { ListenerSet } from './listener-set.js'
 
 /** Successors that may be copying at the same time: one, and another that a dying supervisor left behind. */
@@ -38,11 +40,14 @@ export class OutgoingMoves {
   #doubtful = false
   #served = false
 
-  constructor(listeners: ListenerSet, policy: Policy, log: Logger, dial: DialSuccessor) {
+  readonly #late: LateMoves
+
+  constructor(listeners: ListenerSet, policy: Policy, log: Logger, dial: DialSuccessor, dialAdopter: DialAdopter) {
     this.#listeners = listeners
     this.#policy = policy
     this.#log = log
     this.#dial = dial
+    this.#late = new LateMoves(listeners, dialAdopter, log)
   }
 
   /** A successor stands ready to take connections over: a drain then leaves them as they are. */
@@ -58,6 +63,11 @@ export class OutgoingMoves {
   /** This process has read from clients. */
   get served(): boolean {
     return this.#served
+  }
+
+  /** This process reads from clients, and may give or take connections. */
+  get serving(): boolean {
+    return this.#serving
   }
 
   serve(serving: boolean): void {
@@ -120,7 +130,8 @@ export class OutgoingMoves {
     await this.#detach(signal)
     if (signal.aborted) return
     const forwards = !this.#doubtful && (await this.#forward())
-    if (!forwards) await this.#listeners.release()
+    if (forwards) this.#late.start(signal)
+    else await this.#listeners.release()
     await this.#listeners.ended(signal)
   }
 

@@ -20,6 +20,8 @@ export interface RendezvousGifts {
   listeners(): readonly DaemonListener[]
   /** Takes the socket over; false when there is nothing to give now. */
   connections(socket: FdSocket, pid: number | null, room: number): boolean
+  /** Who adopts connections that come to rest in an older program; null while this process does not serve. */
+  adopter(): { adoptLate(channel: FdSocket): Promise<void> } | null
   /** Answers HTTP requests on it, which came to sessions of a replaced incumbent; takes the descriptor over. */
   forwarded(fd: number, listener: string): void
   /** Whether {@link forwarded} has a server to answer with. */
@@ -78,6 +80,12 @@ export class Rendezvous {
         if (isOurs) await socket.sendWithFds(encode({ v: 1, error: 'this process does not serve' }), [], limits)
         return
       }
+      if (request.want === 'adopt') {
+        const adopter = this.#gifts.adopter()
+        if (adopter !== null) await adopter.adoptLate(socket)
+        else await socket.sendWithFds(encode({ v: 1, error: 'this process does not serve' }), [], limits)
+        return
+      }
       if (request.want === 'forward') {
         const takes = this.#gifts.canForward(request.listener)
         const answer = takes ? { v: 1, forward: true } : { v: 1, error: 'no HTTP server answers for that listener' }
@@ -108,7 +116,7 @@ export class Rendezvous {
 const encode = (value: unknown): Uint8Array => Buffer.from(`${JSON.stringify(value)}\n`)
 
 type Request =
-  | { readonly want: 'listeners' }
+  | { readonly want: 'listeners' | 'adopt' }
   | { readonly want: 'forward'; readonly listener: string }
   | { readonly want: 'connections'; readonly room: number }
 
@@ -123,7 +131,7 @@ function requestIn(bytes: Uint8Array): Request | { readonly problem: string } {
     return { problem: 'only version 1 is spoken here' }
   }
   const { want, room, listener } = request
-  if (want === 'listeners') return { want }
+  if (want === 'listeners' || want === 'adopt') return { want }
   if (want === 'forward') return { want, listener: String(listener) }
   if (want !== 'connections') return { problem: `nothing is given for want=${JSON.stringify(want)}` }
   if (!Number.isSafeInteger(room) || (room as number) < 0) return { problem: 'room must be a number of descriptors' }

@@ -63,7 +63,7 @@ test('clients that come and go while programs are swapped see no error either', 
   await workers
 })
 
-test('an answer that outlasts the drain is finished by the old program, which then goes', async () => {
+test('an answer that outlasts the drain is finished by the old program; its connection follows, and that program goes', async () => {
   await using scene = await Scene.start([], { drainGraceMs: 50 })
   const port = await scene.port()
   const streaming = await connectRaw({ port })
@@ -77,16 +77,20 @@ test('an answer that outlasts the drain is finished by the old program, which th
   scene.world.openGate('gate-stream')
   expect((await streaming.answer()).body).toMatch(new RegExp(`^${old} 2 .*end$`))
   const pid = await scene.world.incumbentPid()
-  // It is answered by the new program from now on, through the old one: that goes as soon as nobody needs it any more.
+  // Its client holds the connection open, and the old program ends all the same: nobody needs it any more.
+  await gone(old)
   streaming.get('/fast')
   expect((await streaming.answer()).body).toBe(`${pid} 3`)
+  expect(streaming.ended).toBe('open')
   streaming.close()
-  await gone(old)
   resting.get('/fast')
   expect((await resting.answer()).body).toBe(`${pid} 4`)
   expect(resting.ended).toBe('open')
-  // The old program has ended: it has said all.
-  expect(scene.logged('handoff.moved')).toMatchObject([{ moved: 1, staying: { awaitingAnswer: 1 } }])
+  // The old program has ended: it has said all. On a busy machine the one that rests may come too late for the cut as well.
+  const sum = (event: string, count: string) => scene.logged(event).reduce((all, line) => all + Number(line[count]), 0)
+  expect(sum('handoff.movedLate', 'moved')).toBeGreaterThan(0)
+  expect(sum('handoff.moved', 'moved') + sum('handoff.movedLate', 'moved')).toBe(2)
+  expect(sum('handoff.adopted', 'connections') + sum('handoff.adoptedLate', 'connections')).toBe(2)
   resting.close()
 })
 

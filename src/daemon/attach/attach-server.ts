@@ -9,8 +9,9 @@ import { ConnectionTable, isHttpServer } from './connection-table.js'
 import { Drain, type DrainOptions, type DrainResult, FIRST_BYTE_GRACE_MS } from './drain.js'
 import { refuse } from './forward.js'
 import { IncomingConnections } from './incoming.js'
+import { LateRest } from './late-rest.js'
 import type { MovableProtocol } from './movable-protocol.js'
-import { OutgoingConnections } from './outgoing.js'
+import { canMoveConnections, isMovableHttp, OutgoingConnections } from './outgoing.js'
 import { unreadBytes } from './park.js'
 import { redirectHandlers } from './redirect.js'
 import { type Handler, RequestGate } from './request-gate.js'
@@ -232,6 +233,11 @@ export class AttachedServer {
   /** For one exchange with one successor: the connections that can go to it. Close it afterwards. */
   outgoing(): OutgoingConnections {
     return new OutgoingConnections(this.#table, this.#protocol, this.server)
+  }
+
+  /** After {@link forward}: what was busy at the cut can still move when it rests. Null where this Node moves nothing. */
+  lateRest(tell: () => void): LateRest | null {
+    return canMoveConnections() ? new LateRest(this.#table, isMovableHttp, tell) : null
   }
 
   /** For one exchange with the incumbent: its connections, staged on this server. */

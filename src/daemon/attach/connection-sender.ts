@@ -16,6 +16,7 @@ export class ConnectionSender {
   /** One exchange at a time on the channel: what is to be said waits here. */
   #turn: Promise<unknown> = Promise.resolve()
   #failed: unknown
+  #endSaid = false
 
   /**
    * @param sources by listener, as the successor names them too
@@ -39,6 +40,11 @@ export class ConnectionSender {
   /** Why the exchange is over before its end; undefined while it goes on. */
   get failure(): unknown {
     return this.#failed
+  }
+
+  /** The word after which the successor may read has gone out; whether it was heard, only the end of {@link cut} tells. */
+  get endSaid(): boolean {
+    return this.#endSaid
   }
 
   /** Pre-copy: the successor builds its sockets while we serve. @throws ERR_HANDOFF_ATTACH_PEER_MOVE, errno exceptions */
@@ -72,6 +78,7 @@ export class ConnectionSender {
         const used = cut.parked.filter((each) => each.used).map(({ id }) => id)
         await this.#exchange({ v: 1, listener, cut: cut.parked.map(({ id }) => id), used })
       }
+      this.#endSaid = true
       const ready = countIn(await this.#exchange({ v: 1, end: true }), 'ready')
       if (ready !== parked) throw broken(`the successor is ready for ${ready} of ${parked} connections`)
       return cuts

@@ -6,6 +6,16 @@ import type { ConnectionTable } from './connection-table.js'
 import type { MovableProtocol } from './movable-protocol.js'
 import { descriptorOf, hasParser, privateFeatures } from './private-node.js'
 
+/** The fallbacks are good enough to wait on the same socket, not to let another process read on from the same byte. */
+export function canMoveConnections(): boolean {
+  const { readStop, idleParsers } = privateFeatures()
+  return readStop && idleParsers
+}
+
+/** Plain HTTP/1.1, never used or still in the hands of its parser: TLS keeps its session in this process. */
+export const isMovableHttp = ({ protocol, server, socket }: Connection): boolean =>
+  !(server instanceof TlsServer) && protocol === 'http' && (socket.bytesRead === 0 || hasParser(socket))
+
 /** A copy for the successor to stage. The descriptor stays ours: the successor's copy travels with the message. */
 export interface Offer {
   readonly id: number
@@ -68,9 +78,7 @@ export class OutgoingConnections {
 
   /** Up to `limit` connections that the successor does not have; before the cut busy ones too, since they may rest by then. */
   offers(limit: number, parkedOnly: boolean): Offer[] {
-    const { readStop, idleParsers } = privateFeatures()
-    // The fallbacks are good enough to wait on the same socket, not to let another process read on from the same byte.
-    if (!readStop || !idleParsers) return []
+    if (!canMoveConnections()) return []
     const offers: Offer[] = []
     for (const connection of this.#table.all) {
       if (offers.length >= limit) break
@@ -120,11 +128,10 @@ export class OutgoingConnections {
     return { parked, staying }
   }
 
-  /** TLS keeps its session in this process; what is no HTTP needs a protocol that can tell its state. */
-  #isMovable({ protocol, server, socket }: Connection): boolean {
-    if (server instanceof TlsServer) return false
-    if (this.#protocol !== undefined) return true
-    return protocol === 'http' && (socket.bytesRead === 0 || hasParser(socket))
+  /** What is no HTTP needs a protocol that can tell its state. */
+  #isMovable(connection: Connection): boolean {
+    if (this.#protocol !== undefined) return !(connection.server instanceof TlsServer)
+    return isMovableHttp(connection)
   }
 
   /** As it is now: the daemon may have written since the drain asked. */
