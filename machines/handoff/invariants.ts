@@ -52,6 +52,21 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
   const hasJustDied = (state: HandoffState, slot: Slot) =>
     isDead(state, slot) && (state.supervisor.known & (1 << slot)) !== 0
 
+  /** The same for a control path that somebody else has just removed: its owner is about to put it back. */
+  const hasJustLostPath = ({ kernel, primitives }: HandoffState, slot: Slot) => {
+    const effect = players.firstOf(primitives[slot]?.outbox ?? 0)
+    return kernel.path === NONE && effect?.kind === 'action' && effect.type === 'republishControl'
+  }
+  /** And for a process that somebody else has just told to stop: it is on its orderly way out. */
+  const wasJustStopped = ({ primitives }: HandoffState, slot: Slot) => {
+    const primitive = primitives[slot]
+    if (primitive?.life !== 'running' || primitive.role !== 'incumbent' || !primitive.broken) return false
+    const view = players.incumbent.stepper.view(primitive.machine)
+    return ['stopping', 'closing', 'exiting'].some((state) => view.matches(state))
+  }
+  const isExcused = (state: HandoffState, slot: Slot) =>
+    hasJustDied(state, slot) || hasJustLostPath(state, slot) || wasJustStopped(state, slot)
+
   const always = (
     id: string,
     says: string,
@@ -155,7 +170,7 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
       const outcome = reported(from, step)
       if (outcome?.result !== 'committed') return true
       const slot = (outcome.servingPid ?? 0) - 1
-      return from.kernel.path === slot || hasJustDied(from, slot)
+      return from.kernel.path === slot || isExcused(from, slot)
     }),
     {
       id: 'INV-10',
@@ -188,7 +203,7 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
         return serving === NONE || isUnknown ? true : 'somebody serves'
       }
       const slot = (outcome.servingPid ?? 0) - 1
-      return serving === slot || hasJustDied(from, slot) ? true : `${outcome.result}, but it does not serve`
+      return serving === slot || isExcused(from, slot) ? true : `${outcome.result}, but it does not serve`
     }),
     edge('INV-13', 'a living incumbent is committed only after the successor was verified', (from, { label }) => {
       if (label !== 'S!sendToIncumbent.Commit') return true
@@ -196,7 +211,7 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
       // A dead one has sealed nothing that could be compared, and hears nothing.
       if (isDead(from, incumbentPid - 1)) return true
       const slot = (successorPid ?? 0) - 1
-      if (hasJustDied(from, slot)) return true
+      if (isExcused(from, slot)) return true
       return from.primitives[slot]?.report === 'good' && answers(from, players, slot)
     }),
   ]
@@ -216,7 +231,8 @@ export function handoffSightings({ players, settings }: HandoffWorld): Property<
   const all = [
     edge('committed', 'a swap commits', reports('committed', false)),
     edge('rolledBack', 'a swap is rolled back', reports('rolledBack')),
-    ...(settings.faults === 0
+    // Both begin with a death.
+    ...(settings.faults === 0 || !(settings.faultKinds.has('kill') || settings.faultKinds.has('meddling'))
       ? []
       : [
           edge('failover', 'the waiting successor takes over from a dead incumbent', reports('committed', true)),

@@ -2,7 +2,7 @@
 import { type Exploration, explore, type Progress, type Violation } from '../../explore/index.js'
 import { handoffInvariants, handoffSightings } from '../invariants.js'
 import { createHandoffWorld, type HandoffWorld } from './handoff-world.js'
-import type { WorldOptions } from './options.js'
+import { OUTSIDE_FAULT_KINDS, type WorldOptions } from './options.js'
 import type { HandoffState } from './state.js'
 
 export interface CheckOptions {
@@ -40,6 +40,13 @@ export const CHECKS: Readonly<Record<string, WorldOptions>> = {
   'one fault, no resume hook': { swaps: 2, faults: 1, restarts: 1, probation: true, canResume: false },
   'one fault, deadlines in any order': { swaps: 2, faults: 1, restarts: 1, probation: true, t1: false },
   'one fault, an operator who stops, leaves or cancels': { swaps: 1, faults: 1, restarts: 1, orders: 1 },
+  'one fault by a peer that breaks the protocol, or by a hand from outside': {
+    swaps: 2,
+    faults: 1,
+    restarts: 1,
+    probation: true,
+    faultKinds: OUTSIDE_FAULT_KINDS,
+  },
   'any timer at any time': { swaps: 1, timers: 'free', probation: true, t1: false, slots: 7 },
   'any timer, also before frames': { swaps: 1, timers: 'reckless', probation: true, slots: 7 },
   'two faults': { swaps: 2, faults: 2, restarts: 2, probation: true },

@@ -9,6 +9,7 @@ import { endSupervisor, whoAnswers } from './kernel.js'
 import { type Settings, settingsOf, type WorldOptions } from './options.js'
 import { killStep, type Makers, nameOf, primitiveSteps } from './primitive.js'
 import { ADMITTED, createPools, type HandoffState, keyOf, NONE, OPEN, type Stream } from './state.js'
+import { DEAF } from './strange.js'
 import { supervisorSteps } from './supervisor.js'
 
 export interface HandoffWorld extends World<HandoffState> {
@@ -104,9 +105,10 @@ export function describeWorld(state: HandoffState, players: Players) {
   const { supervisor, kernel, primitives, budgets } = state
   const name = (slot: number) => (slot === NONE ? null : nameOf(slot))
   const names = (bits: number) => primitives.flatMap((_, slot) => ((bits & (1 << slot)) === 0 ? [] : [nameOf(slot)]))
+  const kind = (id: number) => (id === DEAF ? 'unread' : players.message(id).kind)
   const stream = ({ toPrimitive, toSupervisor, supervisorEnd, primitiveEnd, greeting }: Stream) => ({
-    toPrimitive: toPrimitive.map((id) => players.message(id).kind),
-    toSupervisor: toSupervisor.map((id) => players.message(id).kind),
+    toPrimitive: toPrimitive.map(kind),
+    toSupervisor: toSupervisor.map(kind),
     ends: `${supervisorEnd === OPEN ? 'open' : 'closed'}/${primitiveEnd === OPEN ? 'open' : 'closed'}`,
     ...(greeting === ADMITTED ? {} : { greeting }),
   })

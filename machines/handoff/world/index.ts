@@ -2,5 +2,13 @@
 
 export { createHandoffWorld, describeWorld, type HandoffWorld } from './handoff-world.js'
 export { answers, areSocketsOpen, whoAnswers } from './kernel.js'
-export { type Bounds, type Cast, FAULT_KINDS, type FaultKind, type Settings, type WorldOptions } from './options.js'
+export {
+  type Bounds,
+  type Cast,
+  FAULT_KINDS,
+  type FaultKind,
+  OUTSIDE_FAULT_KINDS,
+  type Settings,
+  type WorldOptions,
+} from './options.js'
 export type { HandoffState, Kernel, Primitive, Slot, Supervisor } from './state.js'

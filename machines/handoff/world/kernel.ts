@@ -4,6 +4,7 @@ import type { Players } from './cast.js'
 import type { Draft } from './draft.js'
 import type { Role, Slot } from './state.js'
 import { ADMITTED, BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Primitive } from './state.js'
+import { isHeard } from './strange.js'
 
 /** Only a serving incumbent greets: an answer on the control path is a proof of service (INV-09). */
 export function answers(
@@ -32,7 +33,10 @@ export function canBeAsked({ primitives }: HandoffState, slot: Slot): boolean {
   if (primitive?.life !== 'running' || primitive.blocked) return true
   return !primitive.sessions.some(
     ({ greeting, primitiveEnd, toPrimitive, supervisorEnd }) =>
-      greeting !== BACKLOG && primitiveEnd === OPEN && (toPrimitive.length > 0 || supervisorEnd === CLOSED),
+      greeting !== BACKLOG &&
+      primitiveEnd === OPEN &&
+      isHeard(toPrimitive) &&
+      (toPrimitive.length > 0 || supervisorEnd === CLOSED),
   )
 }
 

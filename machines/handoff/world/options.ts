@@ -19,7 +19,15 @@ export type FaultKind =
   | 'stall'
   /** Something took longer than a limit: a timer fires although somebody still had something to do. */
   | 'early'
+  /**
+   * A peer breaks the protocol, once: it says something that it may not say now, sends what is no message, or its
+   * connection ends although both live.
+   */
+  | 'strange'
+  /** Somebody else's hand: SIGTERM to a primitive that its supervisor did not send, the control path removed. */
+  | 'meddling'
 
+/** What breaks by itself: the default. The two kinds that come from others multiply the world, and are asked for by name. */
 export const FAULT_KINDS: readonly FaultKind[] = [
   'kill',
   'hookError',
@@ -30,6 +38,9 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'stall',
   'early',
 ]
+
+/** What comes from others. */
+export const OUTSIDE_FAULT_KINDS: readonly FaultKind[] = ['strange', 'meddling']
 
 export type TimerRule = 'patient' | 'free' | 'reckless'
 
@@ -48,6 +59,7 @@ export interface WorldOptions extends Partial<Bounds> {
   readonly probation?: boolean
   /** The daemon has a resume hook. Default: true. */
   readonly canResume?: boolean
+  /** Default: {@link FAULT_KINDS}. */
   readonly faultKinds?: readonly FaultKind[]
   /**
    * `patient`: time passes when nobody has anything left to do; a limit that passes sooner is a fault (`early`). Polls

@@ -1,6 +1,7 @@
 /** A primitive at work: its next effect, or, when nothing is decided any more, whatever it may take next. */
 import { doneEvent, errorEvent, type Step, type StepKind, type Stepped } from '../../explore/index.js'
 import type { FromIncumbent, FromSuccessor, ToIncumbent, ToSuccessor } from '../messages.js'
+import type { Policy } from '../policy.js'
 import { toIncumbentEvent, toSuccessorEvent } from '../translate.js'
 import type { Players } from './cast.js'
 import { Draft, pidOf } from './draft.js'
@@ -10,6 +11,7 @@ import {
   ADMITTED,
   BACKLOG,
   CLOSED,
+  type Frames,
   type HandoffState,
   NONE,
   OPEN,
@@ -17,6 +19,7 @@ import {
   type Primitive,
   type Slot,
 } from './state.js'
+import { behind, DEAF, isHeard, isStrange, primitiveOutbursts, type StrangeFrame } from './strange.js'
 
 /** Hooks belong to the daemon and may take long; everything else is a system call or two. */
 const HOOKS = new Set(['prepare', 'openState', 'drain', 'seal', 'resume', 'closeState', 'finishConnections'])
@@ -87,6 +90,8 @@ class PrimitiveSteps implements ProcessSteps {
       })
     }
     this.finishJob()
+    this.burstOut()
+    this.meddle()
     this.isBusy = this.steps.some(({ kind, label }) => kind === 'progress' && !isSlow(label))
     return this.steps
   }
@@ -121,10 +126,13 @@ class PrimitiveSteps implements ProcessSteps {
     this.steps.push({ label, kind, next: draft.finish(), covers: draft.covers })
   }
 
+  private mayBreak(kind: FaultKind): boolean {
+    return this.state.budgets.faults > 0 && this.makers.settings.faultKinds.has(kind)
+  }
+
   /** A fault is offered while there is a budget for it, and spends it. */
   private fault(kind: FaultKind, label: string, change: (draft: Draft) => void): void {
-    const { faults } = this.state.budgets
-    if (faults === 0 || !this.makers.settings.faultKinds.has(kind)) return
+    if (!this.mayBreak(kind)) return
     this.add(label, 'fault', (draft) => {
       draft.spend('faults')
       change(draft)
@@ -202,13 +210,14 @@ class PrimitiveSteps implements ProcessSteps {
     const message = players.messageId(said)
     if (this.primitive.role === 'successor') {
       const { channel } = draft.primitive(slot)
-      if (channel?.supervisorEnd === OPEN) draft.setChannel(slot, { toSupervisor: [...channel.toSupervisor, message] })
+      if (channel?.supervisorEnd === OPEN)
+        draft.setChannel(slot, { toSupervisor: behind(channel.toSupervisor, message) })
       return
     }
     const at = this.primitive.sessions.findIndex(({ greeting }) => greeting === ADMITTED)
     const session = this.primitive.sessions[at]
     if (session?.supervisorEnd === OPEN)
-      draft.setSession(slot, at, { toSupervisor: [...session.toSupervisor, message] })
+      draft.setSession(slot, at, { toSupervisor: behind(session.toSupervisor, message) })
   }
 
   private closeSession(draft: Draft): void {
@@ -247,16 +256,13 @@ class PrimitiveSteps implements ProcessSteps {
           })
         return
       }
+      if (!isHeard(toPrimitive)) return
       const [message] = toPrimitive
       if (message !== undefined) {
-        const { kind } = players.message(message)
-        this.add(`${name}.greeting<${kind}#${at}`, 'progress', (draft) => {
+        const said = players.message(message)
+        this.add(`${name}.greeting<${said.kind}#${at}`, 'progress', (draft) => {
           draft.setSession(slot, at, { toPrimitive: toPrimitive.slice(1) })
-          const event =
-            kind === 'HelloAck'
-              ? { type: 'supervisor.acknowledged', versionOk: true }
-              : { type: 'supervisor.violatedProtocol' }
-          this.greeting(draft, at, event)
+          this.greeting(draft, at, greetingEvent(said))
         })
       } else if (supervisorEnd === CLOSED) {
         this.add(`${name}.greeting<EOF#${at}`, 'progress', (draft) => {
@@ -275,6 +281,11 @@ class PrimitiveSteps implements ProcessSteps {
     draft.cover(stepped.covers)
     const isGreeted = stepped.effects.some((effect) => effect.kind === 'action' && effect.type === 'sendHello')
     const hello = isGreeted && session.supervisorEnd === OPEN ? [players.messageId({ kind: 'Hello' })] : []
+    if (
+      session.supervisorEnd === OPEN &&
+      stepped.effects.some((effect) => effect.kind === 'action' && effect.type === 'sendHeartbeat')
+    )
+      hello.push(players.messageId({ kind: 'Heartbeat' }))
     const view = players.greeting.stepper.view(stepped.snapshot)
     if (view.status === 'active') {
       draft.setSession(slot, at, { greeting: stepped.snapshot, toSupervisor: [...session.toSupervisor, ...hello] })
@@ -302,12 +313,13 @@ class PrimitiveSteps implements ProcessSteps {
     if (primitive.role === 'successor') {
       const { channel } = primitive
       if (channel === null) return
+      if (!isHeard(channel.toPrimitive)) return
       const [message] = channel.toPrimitive
       if (message !== undefined) {
-        const { kind } = players.message(message) as ToSuccessor
-        this.add(`${name}<${kind}`, 'progress', (draft) => {
-          draft.setChannel(slot, { toPrimitive: channel.toPrimitive.slice(1) })
-          this.tell(draft, toSuccessorEvent(kind))
+        const said = players.message(message) as ToSuccessor | StrangeFrame
+        this.add(`${name}<${said.kind}`, 'progress', (draft) => {
+          draft.setChannel(slot, { toPrimitive: restOf(said, channel.toPrimitive) })
+          this.tell(draft, isStrange(said) ? said.means : toSuccessorEvent(said.kind))
         })
       } else if (channel.supervisorEnd === CLOSED) {
         this.add(`${name}<EOF`, 'progress', (draft) => {
@@ -318,15 +330,13 @@ class PrimitiveSteps implements ProcessSteps {
       return
     }
     primitive.sessions.forEach(({ greeting, toPrimitive, supervisorEnd, primitiveEnd }, at) => {
-      if (greeting !== ADMITTED || primitiveEnd === CLOSED) return
+      if (greeting !== ADMITTED || primitiveEnd === CLOSED || !isHeard(toPrimitive)) return
       const [message] = toPrimitive
       if (message !== undefined) {
-        const { kind } = players.message(message) as ToIncumbent
-        this.add(`${name}<${kind}`, 'progress', (draft) => {
-          draft.setSession(slot, at, { toPrimitive: toPrimitive.slice(1) })
-          const event =
-            kind === 'HelloAck' ? { type: 'supervisor.violatedProtocol' } : toIncumbentEvent(kind, players.policy)
-          this.tell(draft, event)
+        const said = players.message(message) as ToIncumbent | StrangeFrame
+        this.add(`${name}<${said.kind}`, 'progress', (draft) => {
+          draft.setSession(slot, at, { toPrimitive: restOf(said, toPrimitive) })
+          this.tell(draft, sessionEvent(said, players.policy))
         })
       } else if (supervisorEnd === CLOSED) {
         this.add(`${name}<EOF`, 'progress', (draft) => {
@@ -334,6 +344,55 @@ class PrimitiveSteps implements ProcessSteps {
           this.tell(draft, { type: 'supervisor.disconnected' })
         })
       }
+    })
+  }
+
+  // --- what no protocol foresees ---
+
+  private burstOut(): void {
+    if (!this.mayBreak('strange')) return
+    const { players } = this.makers
+    const { slot, name, primitive } = this
+    const { channel } = primitive
+    if (channel?.supervisorEnd === OPEN && channel.primitiveEnd === OPEN) {
+      for (const [what, said] of primitiveOutbursts('successor')) {
+        this.fault('strange', `strange:${name}!${what}`, (draft) => {
+          draft.setChannel(slot, { toSupervisor: behind(channel.toSupervisor, players.messageId(said)) })
+        })
+      }
+      this.fault('strange', `strange:${name}.hangsUp`, (draft) => {
+        draft.setChannel(slot, { primitiveEnd: CLOSED, toPrimitive: [] })
+        this.tell(draft, { type: 'supervisor.disconnected' })
+      })
+    }
+    primitive.sessions.forEach((session, at) => {
+      if (session.supervisorEnd === CLOSED || session.primitiveEnd === CLOSED) return
+      for (const [what, said] of primitiveOutbursts('incumbent')) {
+        this.fault('strange', `strange:${name}!${what}#${at}`, (draft) => {
+          draft.setSession(slot, at, { toSupervisor: behind(session.toSupervisor, players.messageId(said)) })
+        })
+      }
+      this.fault('strange', `strange:${name}.hangsUp#${at}`, (draft) => {
+        if (session.greeting >= 0) {
+          this.greeting(draft, at, { type: 'supervisor.disconnected' })
+          return
+        }
+        draft.setSession(slot, at, { primitiveEnd: CLOSED, toPrimitive: [] })
+        if (session.greeting === ADMITTED) this.tell(draft, { type: 'supervisor.disconnected' })
+      })
+    })
+  }
+
+  private meddle(): void {
+    if (!this.mayBreak('meddling')) return
+    const { slot, name, primitive } = this
+    if (!primitive.stopRequested)
+      this.fault('meddling', `meddling:SIGTERM:${name}`, (draft) => draft.setPrimitive(slot, { stopRequested: true }))
+    if (this.state.kernel.path !== slot) return
+    this.fault('meddling', `meddling:unlink:${name}`, (draft) => {
+      draft.setKernel({ path: NONE })
+      // Told once, by the watch on the directory.
+      if (primitive.role === 'incumbent') this.tell(draft, { type: 'process.pathLost' })
     })
   }
 
@@ -427,6 +486,25 @@ class PrimitiveSteps implements ProcessSteps {
         throw new TypeError(`the world knows no actor '${src}'`)
     }
   }
+}
+
+/** What is left to read behind a frame. */
+export const restOf = (said: { readonly kind: string }, frames: Frames): Frames =>
+  isStrange(said) && said.deafens ? [DEAF] : frames.slice(1)
+
+/** The session knows all but HelloAck, which belongs before it. */
+function sessionEvent(said: ToIncumbent | StrangeFrame, policy: Policy): { readonly type: string } {
+  if (said.kind === 'HelloAck' || said.kind === 'HelloAck.otherVersion') return { type: 'supervisor.violatedProtocol' }
+  return isStrange(said)
+    ? said.means
+    : toIncumbentEvent((said as Exclude<ToIncumbent, { kind: 'HelloAck' }>).kind, policy)
+}
+
+/** A greeting knows HelloAck and Heartbeat. */
+function greetingEvent(said: { readonly kind: string }): { readonly type: string } {
+  if (said.kind === 'HelloAck') return { type: 'supervisor.acknowledged', versionOk: true } as { readonly type: string }
+  const isKnown = isStrange(said) && (said.kind === 'Heartbeat' || said.kind === 'HelloAck.otherVersion')
+  return isKnown ? said.means : { type: 'supervisor.violatedProtocol' }
 }
 
 const isSlow = (label: string): boolean => HOOKS.has(label.slice(2).split(':')[0] ?? '')

@@ -8,8 +8,9 @@ import type { Job, Players, Stepper } from './cast.js'
 import { Draft, pidOf, slotOf } from './draft.js'
 import { answers, canBeAsked, end, endSupervisor, fork, signal, whoAnswers } from './kernel.js'
 import type { FaultKind } from './options.js'
-import { type Makers, nameOf, POLLS, type ProcessSteps, pidsOf, type Timing } from './primitive.js'
+import { type Makers, nameOf, POLLS, type ProcessSteps, pidsOf, restOf, type Timing } from './primitive.js'
 import { BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Slot, type Supervisor } from './state.js'
+import { behind, isHeard, isStrange, type StrangeFrame, supervisorOutbursts } from './strange.js'
 
 /** What the swap machine knows of the two processes it is about. */
 export interface SwapPids {
@@ -59,7 +60,10 @@ class SupervisorSteps implements ProcessSteps {
       this.finishJob('swap', this.supervisor.swapJob)
     }
     this.isBusy = this.steps.some(({ kind }) => kind === 'progress')
-    if (this.isIdle()) this.obey()
+    if (this.isIdle()) {
+      this.obey()
+      this.burstOut()
+    }
     this.flushJournal()
     this.fault('stall', 'stall:S', (draft) => draft.setSupervisor({ life: 'stalled' }))
     return this.steps
@@ -232,14 +236,14 @@ class SupervisorSteps implements ProcessSteps {
         const session = draft.primitives[slot]?.sessions[at]
         if (session?.primitiveEnd !== OPEN) return
         const message = players.messageId(params as ToIncumbent)
-        draft.setSession(slot, at, { toPrimitive: [...session.toPrimitive, message] })
+        draft.setSession(slot, at, { toPrimitive: behind(session.toPrimitive, message) })
         return
       }
       case 'sendToSuccessor': {
         const slot = slotOf(successorPid ?? 0)
         const channel = draft.primitives[slot]?.channel
         if (channel?.primitiveEnd !== OPEN || channel.supervisorEnd !== OPEN) return
-        draft.setChannel(slot, { toPrimitive: [...channel.toPrimitive, players.messageId(params as ToSuccessor)] })
+        draft.setChannel(slot, { toPrimitive: behind(channel.toPrimitive, players.messageId(params as ToSuccessor)) })
         return
       }
       case 'closeIncumbentSession': {
@@ -292,13 +296,13 @@ class SupervisorSteps implements ProcessSteps {
     this.state.primitives.forEach((primitive, slot) => {
       const name = nameOf(slot)
       const channel = primitive?.channel
-      if (channel?.supervisorEnd === OPEN && this.supervisor.forked !== slot) {
+      if (channel?.supervisorEnd === OPEN && this.supervisor.forked !== slot && isHeard(channel.toSupervisor)) {
         const [message] = channel.toSupervisor
         if (message !== undefined) {
-          const said = players.message(message) as FromSuccessor
+          const said = players.message(message) as FromSuccessor | StrangeFrame
           this.add(`S<${name}.${said.kind}`, 'progress', (draft) => {
-            draft.setChannel(slot, { toSupervisor: channel.toSupervisor.slice(1) })
-            this.tell(draft, 'swap', fromSuccessor(said, pidOf(slot)))
+            draft.setChannel(slot, { toSupervisor: restOf(said, channel.toSupervisor) })
+            this.tell(draft, 'swap', isStrange(said) ? said.means : fromSuccessor(said, pidOf(slot)))
           })
         } else if (channel.primitiveEnd === CLOSED) {
           this.add(`S<${name}.channelEOF`, 'progress', (draft) => {
@@ -308,15 +312,15 @@ class SupervisorSteps implements ProcessSteps {
         }
       }
       primitive?.sessions.forEach((session, at) => {
-        if (session.supervisorEnd !== OPEN) return
+        if (session.supervisorEnd !== OPEN || !isHeard(session.toSupervisor)) return
         const [message] = session.toSupervisor
         // One session at a time; only a mutant dials twice, and its labels must still tell the two apart.
         const which = at === 0 ? '' : `#${at}`
         if (message !== undefined) {
-          const said = players.message(message) as FromIncumbent
+          const said = players.message(message) as FromIncumbent | StrangeFrame
           this.add(`S<${name}.${said.kind}${which}`, 'progress', (draft) => {
-            draft.setSession(slot, at, { toSupervisor: session.toSupervisor.slice(1) })
-            this.tell(draft, 'swap', fromIncumbent(said, pidOf(slot)))
+            draft.setSession(slot, at, { toSupervisor: restOf(said, session.toSupervisor) })
+            this.tell(draft, 'swap', isStrange(said) ? said.means : fromIncumbent(said, pidOf(slot)))
           })
         } else if (session.primitiveEnd === CLOSED) {
           this.add(`S<${name}.sessionEOF${which}`, 'progress', (draft) => {
@@ -334,7 +338,9 @@ class SupervisorSteps implements ProcessSteps {
     this.state.primitives.forEach((primitive, slot) => {
       if (primitive?.life !== 'dead' || (known & (1 << slot)) === 0 || forked === slot) return
       const streams = primitive.channel === null ? primitive.sessions : [primitive.channel, ...primitive.sessions]
-      if (streams.some(({ supervisorEnd, toSupervisor }) => supervisorEnd === OPEN && toSupervisor.length > 0)) return
+      const isUnread = ({ supervisorEnd, toSupervisor }: (typeof streams)[number]) =>
+        supervisorEnd === OPEN && toSupervisor.length > 0 && isHeard(toSupervisor)
+      if (streams.some(isUnread)) return
       this.add(`S<${nameOf(slot)}.exit`, 'progress', (draft) => {
         const { swap, retiring, asked } = draft.supervisor
         const bit = 1 << slot
@@ -358,6 +364,40 @@ class SupervisorSteps implements ProcessSteps {
     this.fault('io', 'S:journal:fails', (draft) => {
       draft.setSupervisor({ journalling: NONE })
       draft.setKernel({ journalFailed: true })
+    })
+  }
+
+  /** To whom it holds a connection, it may say what it may not say now. */
+  private burstOut(): void {
+    if (this.state.budgets.faults === 0 || !this.makers.settings.faultKinds.has('strange')) return
+    const { players } = this
+    const successorPid = this.supervisor.swap === NONE ? null : this.swapPids(this.supervisor.swap).successorPid
+    this.state.primitives.forEach((primitive, slot) => {
+      const name = nameOf(slot)
+      const channel = primitive?.channel
+      if (channel?.supervisorEnd === OPEN && channel.primitiveEnd === OPEN && this.supervisor.forked !== slot) {
+        for (const [what, said] of supervisorOutbursts('successor', 0)) {
+          this.fault('strange', `strange:S!${name}.${what}`, (draft) => {
+            draft.setChannel(slot, { toPrimitive: behind(channel.toPrimitive, players.messageId(said)) })
+          })
+        }
+        this.fault('strange', `strange:S.hangsUp.${name}`, (draft) => {
+          draft.setChannel(slot, { supervisorEnd: CLOSED, toSupervisor: [] })
+          this.tell(draft, 'swap', { type: 'successor.disconnected' })
+        })
+      }
+      primitive?.sessions.forEach((session, at) => {
+        if (session.supervisorEnd === CLOSED || session.primitiveEnd === CLOSED) return
+        for (const [what, said] of supervisorOutbursts('incumbent', successorPid ?? 0)) {
+          this.fault('strange', `strange:S!${name}.${what}#${at}`, (draft) => {
+            draft.setSession(slot, at, { toPrimitive: behind(session.toPrimitive, players.messageId(said)) })
+          })
+        }
+        this.fault('strange', `strange:S.hangsUp.${name}#${at}`, (draft) => {
+          draft.setSession(slot, at, { supervisorEnd: CLOSED, toSupervisor: [] })
+          this.tell(draft, 'swap', { type: 'incumbent.disconnected' })
+        })
+      })
     })
   }
 
