@@ -44,16 +44,19 @@ function findOrCompile(): string {
   const copy = join(CACHE, fingerprint())
   const lock = `${copy}.lock`
   // Two test files may begin at the same moment; the second one waits for the first one's copy.
-  while (!existsSync(copy) && !tryLock(lock)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
-  if (existsSync(copy)) {
-    utimesSync(copy, new Date(), new Date())
-    return copy
+  let isLocked = false
+  while (!existsSync(copy)) {
+    isLocked = tryLock(lock)
+    if (isLocked) break
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
   }
   try {
-    compile(copy)
+    // Made between our look and our lock, perhaps.
+    if (!existsSync(copy)) compile(copy)
   } finally {
-    rmSync(lock, { recursive: true, force: true })
+    if (isLocked) rmSync(lock, { recursive: true, force: true })
   }
+  utimesSync(copy, new Date(), new Date())
   return copy
 }
 
@@ -83,7 +86,13 @@ function compile(copy: string): void {
   copyFileSync(join(ROOT, 'binding.gyp'), join(building, 'binding.gyp'))
   mkdirSync(join(building, 'build', 'Release'), { recursive: true })
   copyFileSync(join(ROOT, ADDON), join(building, ADDON))
-  renameSync(building, copy)
+  try {
+    renameSync(building, copy)
+  } catch (error) {
+    // A lock that looked stale was not: somebody on a busy machine has made the same meanwhile.
+    rmSync(building, { recursive: true, force: true })
+    if (!existsSync(copy)) throw error
+  }
 }
 
 function fingerprint(): string {

@@ -8,6 +8,8 @@ import { World } from './harness.js'
 const program = fileURLToPath(new URL('../fixtures/connection-daemon.mjs', import.meta.url))
 /** Binaries to hop through in turn, colon-separated, e.g. one of each supported Node version. */
 export const NODES = process.env.HANDOFF_TEST_NODES?.split(':') ?? [process.execPath]
+/** Four swaps each: two good ones, a failed seal, a successor that dies after the cut. */
+export const ROUNDS = Number(process.env.HANDOFF_TEST_ROUNDS ?? 2)
 const LISTENERS = ['http', 'line', 'https', 'h2'].map((name) => ({ name, addr: '127.0.0.1:0' }))
 
 export class Scene implements AsyncDisposable {

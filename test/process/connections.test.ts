@@ -6,7 +6,7 @@ import { dialUnix } from '../../src/os/unix-socket.js'
 import type { SwapOutcome } from '../../src/supervisor/types.js'
 import { connectMany, connectRaw } from '../daemon/attach/raw-client.js'
 import { torture } from '../daemon/attach/torture.js'
-import { applied, NODES, Scene, upTo } from './connection-scene.js'
+import { applied, NODES, ROUNDS, Scene, upTo } from './connection-scene.js'
 import { gone, until } from './harness.js'
 
 test('clients of every shape stay connected over good swaps, failed seals and successors killed after the cut', async () => {
@@ -21,7 +21,7 @@ test('clients of every shape stay connected over good swaps, failed seals and su
     expect(load.problems).toEqual([])
     fds.push(await scene.openFds())
   }
-  for (let round = 0; round < Math.max(2, NODES.length); round++) {
+  for (let round = 0; round < Math.max(ROUNDS, NODES.length); round++) {
     await hop(['--seal-fails'], 'committed')
     await hop([], 'rolledBack')
     await hop(['--crash-in-open'], 'rolledBack')

@@ -54,6 +54,14 @@ const ROUNDS: readonly Round[] = [
     client.send(GET('/big') + GET('/big'))
     return 2
   },
+  // A slow reader: what it has asked for fills the queues of both ends before it looks.
+  async (client) => {
+    client.socket.pause()
+    client.send(GET('/big').repeat(4))
+    for (let turn = 0; turn < 50; turn++) await nextTurn()
+    client.socket.resume()
+    return 4
+  },
   async (client) => {
     client.get('/chunked')
     return 1
