@@ -34,6 +34,13 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
     const view = players.supervisor.stepper.view(machine)
     return view.matches('serving') ? (view.context as { primitivePid: number | null }).primitivePid : null
   }
+  const rehearsedIn = ({ supervisor }: HandoffState): Slot => {
+    if (supervisor.life !== 'running' && supervisor.life !== 'stalled') return NONE
+    const { rehearsedPid } = players.supervisor.stepper.view(supervisor.machine).context as {
+      rehearsedPid: number | null
+    }
+    return rehearsedPid === null ? NONE : rehearsedPid - 1
+  }
   const swapContext = (state: HandoffState) =>
     players.swap.stepper.view(state.supervisor.swap).context as {
       readonly incumbentPid: number
@@ -89,6 +96,11 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
         living(state).filter((slot) => state.primitives[slot]?.accepting).length <= 1 &&
         everyPrimitive(({ accepting }, slot) => !accepting || state.kernel.lock === slot)(state),
     ),
+    always('INV-01', 'a build that is only rehearsed never has the lock, the control path or a client', (state) => {
+      const slot = rehearsedIn(state)
+      const { lock, path } = state.kernel
+      return slot === NONE || (lock !== slot && path !== slot && state.primitives[slot]?.accepting !== true)
+    }),
     edge('INV-02', 'a living incumbent releases the lock only after its seal succeeded', (from, { label }) => {
       if (!label.endsWith('!releaseLock')) return true
       const primitive = from.primitives[actorOf(label)]
@@ -239,5 +251,10 @@ export function handoffSightings({ players, settings }: HandoffWorld): Property<
           edge('nobodyServes', 'a swap ends with nobody serving, and says so', reports('nobodyServes')),
         ]),
   ]
-  return settings.swaps === 0 ? [] : settings.faults === 0 ? all.slice(0, 1) : all
+  const isPassed = ({ supervisor }: HandoffState) =>
+    supervisor.life === 'running' &&
+    (players.supervisor.stepper.view(supervisor.machine).context as { verdict: string | null }).verdict === 'passed'
+  const rehearsed =
+    settings.rehearsals === 0 ? [] : [edge('rehearsed', 'a rehearsal passes', (_, { next }) => isPassed(next))]
+  return [...rehearsed, ...(settings.swaps === 0 ? [] : settings.faults === 0 ? all.slice(0, 1) : all)]
 }

@@ -98,6 +98,12 @@ export type SuccessorEvent =
   | { readonly type: 'successor.violatedProtocol' }
   | { readonly type: 'successor.exited' }
 
+/** What a supervisor can learn about a build that is only rehearsed. */
+export type RehearsedEvent =
+  | { readonly type: 'rehearsed.greeted'; readonly pid: number; readonly versionOk: boolean }
+  | { readonly type: 'rehearsed.disconnected' }
+  | { readonly type: 'rehearsed.violatedProtocol' }
+
 /** True when no shard of `opened` is behind `sealed`, and none is missing (INV-13). */
 export function isNotBehind(opened: Revisions, sealed: Revisions): boolean {
   return (

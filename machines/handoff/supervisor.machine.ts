@@ -2,12 +2,14 @@
  * The supervisor (S): holds the listening sockets, starts the daemon, replaces its program, starts it again when it dies.
  *
  * It may never: start a primitive without having looked for a living one first (INV-01, decision 9), close a listener
- * while it lives (INV-04), run two swaps at a time, or leave a process behind that nobody knows (INV-10).
+ * while it lives (INV-04), run two swaps at a time, or leave a process behind that nobody knows (INV-10). To a build that
+ * is only rehearsed it can say nothing but Abort: it gets no Begin, so it never has the lock, the path or a client (INV-01).
  * It may itself die at any instant: `recovering` finds what is alive and adopts it, listeners included (INV-07).
  */
 import { and, assign, not, setup } from 'xstate'
 import { unboundAction, unboundActor } from '../effects.js'
 import type { FailureCode } from './failures.js'
+import type { RehearsedEvent } from './messages.js'
 import { type Policy, respawnPauseMs } from './policy.js'
 import { type SwapOutput, swapMachine } from './swap.machine.js'
 
@@ -32,11 +34,18 @@ export interface SupervisorContext {
   /** The same for leaving. */
   readonly leaveOwed: boolean
   readonly failure: FailureCode | null
+  /** The process that is rehearsed. */
+  readonly rehearsedPid: number | null
+  /** How the rehearsal goes, once that is known; the first word counts. */
+  readonly verdict: 'passed' | FailureCode | null
 }
 
 export type SupervisorEvents =
   | { readonly type: 'swap.requested' }
-  /** The primitive ended, outside a swap; inside one the swap hears of it. */
+  /** Start the new build as a successor up to its Hello, and end it again. */
+  | { readonly type: 'rehearsal.requested' }
+  | RehearsedEvent
+  /** The primitive ended, outside a swap; inside one the swap hears of it. The process of a rehearsal, too. */
   | { readonly type: 'primitive.exited'; readonly pid: number }
   /** SIGTERM or SIGINT, or stop(). A second one ends at once. */
   | { readonly type: 'operator.stopped' }
@@ -72,6 +81,11 @@ const cancelled = ({ context }: { context: SupervisorContext }): SwapOutput => (
   retiringPid: null,
 })
 
+/** Left before it was known: something more important came. */
+const rehearsalReport = ({ context: { verdict } }: { context: SupervisorContext }) => ({
+  failure: verdict === 'passed' ? null : (verdict ?? 'ERR_HANDOFF_CANCELLED'),
+})
+
 export const supervisorMachine = setup({
   types: {
     context: {} as SupervisorContext,
@@ -96,6 +110,7 @@ export const supervisorMachine = setup({
      */
     startPrimitive: unboundActor<{ pid: number }, { build: 'current' | 'requested' }>('startPrimitive'),
     confirmServing: unboundActor<void, { pid: number }>('confirmServing'),
+    startRehearsed: unboundActor<{ pid: number }>('startRehearsed'),
     /** The swap machine; the door binds its effects. */
     swap: swapMachine,
   },
@@ -113,6 +128,12 @@ export const supervisorMachine = setup({
     /** A swap while one is running, or while there is nothing to swap. */
     refuseSwap: unboundAction('refuseSwap'),
     cancelSwap: unboundAction('cancelSwap'),
+    sendToRehearsed: unboundAction<{ kind: 'Abort'; pid: number | null }>('sendToRehearsed'),
+    signalRehearsed: unboundAction<{ signal: 'SIGTERM'; pid: number | null }>('signalRehearsed'),
+    /** SIGKILL unless it has ended, also to one that is only being born; its channel is closed. It owned nothing. */
+    endRehearsed: unboundAction<{ pid: number | null }>('endRehearsed'),
+    /** Settle the promise of the rehearsal that was asked for; null: it passed. */
+    reportRehearsal: unboundAction<{ failure: FailureCode | null }>('reportRehearsal'),
     notePids: assign({ journaled: (_, pids: readonly number[]) => pids }),
     notePrimitive: assign({ primitivePid: (_, pid: number | null) => pid }),
     noteRetiring: assign({
@@ -129,9 +150,15 @@ export const supervisorMachine = setup({
       failures: ({ context }) => Math.min(context.failures + 1, context.policy.crashLoopLimit),
     }),
     clearFailures: assign({ failures: 0, failure: null }),
+    noteRehearsed: assign({ rehearsedPid: (_, pid: number) => pid }),
+    noteVerdict: assign({
+      verdict: ({ context }, verdict: 'passed' | FailureCode) => context.verdict ?? verdict,
+    }),
+    forgetRehearsed: assign({ rehearsedPid: null, verdict: null }),
   },
   guards: {
     isPrimitive: ({ context }, pid: number) => context.primitivePid === pid,
+    isRehearsed: ({ context }, pid: number) => context.rehearsedPid === pid,
     isLastRetiring: ({ context }, pid: number) => context.retiring.length === 1 && context.retiring[0] === pid,
     hasRetiring: ({ context }) => context.retiring.length > 0,
     isStopOwed: ({ context }) => context.stopOwed,
@@ -151,6 +178,9 @@ export const supervisorMachine = setup({
     // The primitive drains within its own grace first.
     stopGraceMs: ({ context }) => context.policy.stopGraceMs + context.policy.deadlineSlackMs,
     respawnPauseMs: ({ context }) => respawnPauseMs(context.policy, context.failures),
+    successorBootMs: ({ context }) => context.policy.successorBootMs,
+    exitNoticeMs: ({ context }) => context.policy.exitNoticeMs,
+    successorKillGraceMs: ({ context }) => context.policy.successorKillGraceMs,
   },
 }).createMachine({
   id: 'supervisor',
@@ -164,6 +194,8 @@ export const supervisorMachine = setup({
     stopOwed: false,
     leaveOwed: false,
     failure: null,
+    rehearsedPid: null,
+    verdict: null,
   }),
   initial: 'recovering',
   on: {
@@ -435,8 +467,94 @@ export const supervisorMachine = setup({
         'operator.left': 'stopped',
       },
       states: {
-        fresh: { after: { stableMs: { target: 'stable', actions: 'clearFailures' } } },
-        stable: {},
+        fresh: {
+          on: { 'rehearsal.requested': 'rehearsing' },
+          after: { stableMs: { target: 'stable', actions: 'clearFailures' } },
+        },
+        stable: { on: { 'rehearsal.requested': 'rehearsing' } },
+        /**
+         * Everything else goes on as it does in `serving`: a swap that is asked for, a stop, and the death of the primitive
+         * leave this state, and with it the rehearsed process ends at once.
+         */
+        rehearsing: {
+          initial: 'spawning',
+          exit: [
+            { type: 'endRehearsed', params: ({ context }) => ({ pid: context.rehearsedPid }) },
+            { type: 'reportRehearsal', params: rehearsalReport },
+            'forgetRehearsed',
+          ],
+          on: {
+            'primitive.exited': {
+              guard: { type: 'isRehearsed', params: ({ event }) => event.pid },
+              target: '.ended',
+              actions: { type: 'noteVerdict', params: 'ERR_HANDOFF_SUCCESSOR_EXITED' },
+            },
+          },
+          states: {
+            spawning: {
+              invoke: {
+                id: 'startRehearsed',
+                src: 'startRehearsed',
+                onDone: {
+                  target: 'awaitingHello',
+                  actions: { type: 'noteRehearsed', params: ({ event }) => event.output.pid },
+                },
+                onError: { target: 'ended', actions: { type: 'noteVerdict', params: 'ERR_HANDOFF_SPAWN' } },
+              },
+            },
+            /** It boots, imports, and runs its `prepare`. Never acknowledged: a Begin would be a violation to it. */
+            awaitingHello: {
+              on: {
+                'rehearsed.greeted': [
+                  {
+                    guard: ({ context, event }) => event.pid === context.rehearsedPid && event.versionOk,
+                    target: 'aborting',
+                    actions: { type: 'noteVerdict', params: 'passed' },
+                  },
+                  {
+                    target: 'aborting',
+                    actions: { type: 'noteVerdict', params: 'ERR_HANDOFF_PEER_SUCCESSOR_PROTOCOL' },
+                  },
+                ],
+                'rehearsed.violatedProtocol': {
+                  target: 'aborting',
+                  actions: { type: 'noteVerdict', params: 'ERR_HANDOFF_PEER_SUCCESSOR_PROTOCOL' },
+                },
+                'rehearsed.disconnected': 'doubting',
+              },
+              after: {
+                successorBootMs: {
+                  target: 'aborting',
+                  actions: { type: 'noteVerdict', params: 'ERR_HANDOFF_SUCCESSOR_HELLO_TIMEOUT' },
+                },
+              },
+            },
+            /** Mostly the news of its exit, and with it the reason, is on the way. */
+            doubting: {
+              after: {
+                exitNoticeMs: {
+                  target: 'aborting',
+                  actions: { type: 'noteVerdict', params: 'ERR_HANDOFF_SUCCESSOR_DISCONNECTED' },
+                },
+              },
+            },
+            aborting: {
+              entry: {
+                type: 'sendToRehearsed',
+                params: ({ context }) => ({ kind: 'Abort', pid: context.rehearsedPid }),
+              },
+              after: { successorKillGraceMs: 'terminating' },
+            },
+            terminating: {
+              entry: {
+                type: 'signalRehearsed',
+                params: ({ context }) => ({ signal: 'SIGTERM', pid: context.rehearsedPid }),
+              },
+              after: { successorKillGraceMs: 'ended' },
+            },
+            ended: { always: '#supervisor.serving.fresh' },
+          },
+        },
       },
     },
 

@@ -3,6 +3,7 @@ import type {
   FromIncumbent,
   FromSuccessor,
   IncumbentEvent,
+  RehearsedEvent,
   SuccessorEvent,
   SupervisorToIncumbentEvent,
   SupervisorToSuccessorEvent,
@@ -80,5 +81,17 @@ export function fromSuccessor(said: FromSuccessor, pid: number): SuccessorEvent 
       }
     case 'Heartbeat':
       return { type: 'successor.progressed' }
+  }
+}
+
+/** It owes a Hello; null: a sign of life, which nobody waits for here. */
+export function fromRehearsed(said: FromSuccessor, pid: number): RehearsedEvent | null {
+  switch (said.kind) {
+    case 'Hello':
+      return { type: 'rehearsed.greeted', pid, versionOk: true }
+    case 'Ready':
+      return { type: 'rehearsed.violatedProtocol' }
+    case 'Heartbeat':
+      return null
   }
 }

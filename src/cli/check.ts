@@ -15,6 +15,7 @@ const FLAGS = {
   faults: { type: 'string', value: '<n>', help: 'how many things may break (1)' },
   swaps: { type: 'string', value: '<n>', help: 'how many swaps may be asked for (2)' },
   restarts: { type: 'string', value: '<n>', help: 'how often a dead supervisor comes back (1)' },
+  rehearsals: { type: 'string', value: '<n>', help: 'builds that an operator only rehearses (0)' },
   orders: { type: 'string', value: '<n>', help: 'stops, leavings and cancellations by an operator (0)' },
   probation: { type: 'boolean', help: 'hold Commit back while the successor already serves' },
   full: { type: 'boolean', help: 'the whole set, two faults and timers in any order included: several minutes' },
@@ -49,6 +50,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     faults: count('faults', flags.faults, 1),
     restarts: count('restarts', flags.restarts, 1),
     orders: count('orders', flags.orders, 0),
+    rehearsals: count('rehearsals', flags.rehearsals, 0),
     probation: flags.probation === true,
   }
   const set = flags.full === true ? Object.entries(CHECKS) : [['as asked', chosen] as const]

@@ -9,6 +9,10 @@ export interface Command {
 export const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Promise<Command> }>> = {
   supervise: { summary: 'run a program under a supervisor that can swap it', load: () => import('./supervise.js') },
   swap: { summary: 'replace the running program without a gap', load: () => import('./swap.js') },
+  rehearse: {
+    summary: 'start the new program beside the one that serves, see whether it would come up, end it',
+    load: () => import('./rehearse.js'),
+  },
   status: { summary: 'who serves, since when, how the last swap went', load: () => import('./status.js') },
   broker: { summary: 'negotiate with clients and pass their connections on', load: () => import('./broker.js') },
   watch: { summary: 'who serves and how a swap goes, live', load: () => import('./watch.js') },

@@ -19,7 +19,7 @@ export const exitCodeOfResult = (result: SwapResult): ExitCode => EXIT_CODES[OF_
 
 export function exitCodeOfError(error: unknown): ExitCode {
   if (!isHandoffError(error)) return EXIT_CODES.failed
-  if (/^ERR_HANDOFF_STATE_(SWAP_RUNNING|SWAP_REFUSED|SUPERVISOR_RUNNING)$/.test(error.code))
+  if (/^ERR_HANDOFF_STATE_(SWAP_RUNNING|SWAP_REFUSED|REHEARSAL_REFUSED|SUPERVISOR_RUNNING)$/.test(error.code))
     return EXIT_CODES.alreadyRunning
   if (error.code === 'ERR_HANDOFF_INTERRUPTED') return EXIT_CODES.interrupted
   if (/^ERR_HANDOFF_(SUPERVISOR_(UNREACHABLE|SILENT|LOST)|PEER_TRIGGER_ANSWER)$/.test(error.code))

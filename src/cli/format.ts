@@ -14,6 +14,9 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
+/** `41.3 MB`, in units of 1000. */
+export const bytes = (count: number): string => `${(count / 1e6).toFixed(1)} MB`
+
 /** A round limit without needless digits: `60 s`, `1.5 s`, `250 ms`. */
 export const limit = (ms: number): string => (ms < 1000 ? `${ms} ms` : `${ms / 1000} s`)
 

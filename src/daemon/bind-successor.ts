@@ -18,13 +18,15 @@ export function bindSuccessor(core: DaemonCore, channel: MessageChannel, onReady
     actors: {
       prepare: fromPromise(async ({ signal }) => {
         await core.surroundings.rehearse(log)
-        await core.noting('prepare', state.prepare(signal))
+        await core.noting('prepare', state.prepare(signal, core.surroundings.isTrial === true))
         stageEarly(core)
         // Leaves the thread that beats asleep: making it belongs in no gap.
         channel.startBeating(policy.heartbeatPeriodMs)
         channel.stopBeating()
       }),
-      fetchConnections: fromPromise(({ signal }) => core.incoming.fetch(signal)),
+      fetchConnections: fromPromise(async ({ signal }) => {
+        if (core.surroundings.isTrial !== true) await core.incoming.fetch(signal)
+      }),
       acquireLock: fromPromise(async () => state.acquireLock('later')),
       openState: fromPromise(({ input, signal }) => core.noting('open', state.open(input.reason, signal))),
       stageTakeover: fromPromise(() => core.keeping(() => core.stage())),

@@ -18,6 +18,8 @@ const RELEASE_MS = 1_000
 
 /** What differs between a real swap and a rehearsal: there nobody leaves, nobody watches, and nothing is rehearsed. */
 export interface Surroundings {
+  /** The supervisor rehearses this build: it ends after Hello, and takes nothing from the incumbent. */
+  readonly isTrial?: boolean
   leave(status: ExitStatus): void
   readonly watched: boolean
   /** Before a cut, while somebody serves. Never rejects. */

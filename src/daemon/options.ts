@@ -78,6 +78,8 @@ export interface OpenContext<L extends string = string> {
 
 export interface PrepareContext<L extends string = string> {
   readonly dataDir: string
+  /** Only a rehearsal (`handoff rehearse`): this process is ended after its Hello and never opens the data. */
+  readonly rehearsal: boolean
   readonly listeners: { readonly [name in L]: DaemonListener }
   readonly signal: AbortSignal
 }

@@ -17,6 +17,13 @@ export function takeLingerMs(env: { [name: string]: string | undefined } = proce
   return text !== undefined && /^\d{1,8}$/.test(text) ? Number(text) : null
 }
 
+/** Removes HANDOFF_REHEARSAL: this process is started to see whether it can be, and is ended after its Hello. */
+export function takeRehearsal(env: { [name: string]: string | undefined } = process.env): boolean {
+  const isSet = env.HANDOFF_REHEARSAL === '1'
+  delete env.HANDOFF_REHEARSAL
+  return isSet
+}
+
 /**
  * Reads and removes the handoff variables; a second call finds none and answers `incumbent`.
  * @throws ERR_HANDOFF_INHERITED, ERR_HANDOFF_INHERITED_FD

@@ -5,7 +5,7 @@ import { checkSocketPath } from '../os/unix-socket.js'
 import { ListenerSet } from './listener-set.js'
 import type { Daemon, DaemonOptions } from './options.js'
 import { rehearse } from './rehearsal.js'
-import { detectRole, takeLingerMs } from './role.js'
+import { detectRole, takeLingerMs, takeRehearsal } from './role.js'
 import { DaemonRoles } from './roles.js'
 
 /**
@@ -22,6 +22,7 @@ export async function serveDaemon<L extends string = string>(given: DaemonOption
   const listeners = new ListenerSet(role.listeners, options.listeners ?? {})
 
   const roles = new DaemonRoles(options, policy, listeners, {
+    isTrial: takeRehearsal() && role.role === 'successor',
     leave: (status) => process.exit(status),
     watched: true,
     rehearse: (log) => rehearse(policy, log),

@@ -52,8 +52,9 @@ export class DaemonState {
     if (lock !== null) setImmediate(() => lock.retract())
   }
 
-  async prepare(signal: AbortSignal): Promise<void> {
-    await this.#options.prepare?.({ dataDir: this.#options.dataDir, listeners: this.#listeners.byName(), signal })
+  async prepare(signal: AbortSignal, rehearsal: boolean): Promise<void> {
+    const { dataDir } = this.#options
+    await this.#options.prepare?.({ dataDir, listeners: this.#listeners.byName(), rehearsal, signal })
   }
 
   async open(reason: OpenReason, signal: AbortSignal): Promise<OpenReport> {

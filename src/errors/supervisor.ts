@@ -12,6 +12,11 @@ export const supervisorErrors = {
     now: 'nothing was changed',
     todo: "look at 'handoff status' and ask again when somebody serves",
   }),
+  ERR_HANDOFF_STATE_REHEARSAL_REFUSED: (state: string) => ({
+    happened: `a rehearsal was asked for while the supervisor is ${state}`,
+    now: 'nothing was started; what was under way goes on',
+    todo: "look at 'handoff status' and ask again when a process serves and nothing else is under way",
+  }),
   ERR_HANDOFF_START_FAILED: (why: string) => ({
     happened: `the supervisor could not start: ${why}`,
     now: 'it holds no listener and has started nothing',

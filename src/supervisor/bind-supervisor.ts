@@ -47,6 +47,7 @@ export function bindSupervisor(core: SupervisorCore) {
         const look = { pollMs: core.policy.confirmPollMs, timeoutMs: LOOK_MS, signal }
         core.remember(factsOf(await confirmServing(options.controlSocket, input.pid, look)))
       }),
+      startRehearsed: fromPromise(() => core.rehearsal.spawn()),
       swap: bindSwap(() => core.run),
     },
     actions: {
@@ -62,6 +63,10 @@ export function bindSupervisor(core: SupervisorCore) {
       reportOutcome: (_, output) => core.report(output),
       refuseSwap: () => core.refuse(),
       cancelSwap: () => core.cancelSwap(),
+      sendToRehearsed: () => core.rehearsal.abort(),
+      signalRehearsed: () => core.rehearsal.terminate(),
+      endRehearsed: () => core.rehearsal.end(),
+      reportRehearsal: (_, { failure }) => core.reportRehearsal(failure),
     },
   })
 }

@@ -1,5 +1,7 @@
 /** What the supervisor's effects share: listeners, processes, journal, the build that runs, and the swap under way. */
 import { randomUUID } from 'node:crypto'
+import type { FailureCode } from '../../machines/handoff/failures.js'
+import type { RehearsedEvent } from '../../machines/handoff/messages.js'
 import type { Policy } from '../../machines/handoff/policy.js'
 import type { SwapEvents, SwapOutput } from '../../machines/handoff/swap.machine.js'
 import { supervisorError } from '../errors/supervisor.js'
@@ -10,8 +12,17 @@ import { JournalFile, type LeftJournal } from './journal.js'
 import { type Build, launchOptions } from './launch.js'
 import { describeOutcome, PhaseClock } from './outcome.js'
 import { Processes } from './processes.js'
+import { RehearsalRun } from './rehearsal-run.js'
 import { SwapRun } from './swap-run.js'
-import type { IncumbentFacts, ProcessFacts, SupervisorOptions, SwapOutcome, SwapProgress, SwapSpec } from './types.js'
+import type {
+  IncumbentFacts,
+  ProcessFacts,
+  RehearsalReport,
+  SupervisorOptions,
+  SwapOutcome,
+  SwapProgress,
+  SwapSpec,
+} from './types.js'
 
 interface PendingSwap {
   readonly handoffId: string
@@ -33,9 +44,10 @@ export class SupervisorCore {
   hear: {
     primitiveExited(pid: number): void
     swap(event: SwapEvents): void
+    rehearsed(event: RehearsedEvent): void
     changed(): void
     stateText(): string
-  } = { primitiveExited() {}, swap() {}, changed() {}, stateText: () => 'starting' }
+  } = { primitiveExited() {}, swap() {}, rehearsed() {}, changed() {}, stateText: () => 'starting' }
   incumbent: IncumbentFacts | null = null
   lastSwap: SwapOutcome | null = null
   starts = 0
@@ -46,6 +58,7 @@ export class SupervisorCore {
   /** What the last supervisor left unfinished, until it is known how it ended. */
   #interrupted: LeftJournal | null = null
   #run: SwapRun | null = null
+  #rehearsal: { readonly run: RehearsalRun; readonly settle: (report: RehearsalReport) => void } | null = null
   readonly #facts = new Map<number, ProcessFacts>()
   readonly #retiring = new Map<number, NodeJS.Timeout[]>()
   #generation = 0
@@ -90,15 +103,51 @@ export class SupervisorCore {
 
   request(spec: SwapSpec, settle: PendingSwap['settle']): void {
     const handoffId = spec.handoffId ?? randomUUID()
-    const build = {
-      binary: spec.binary ?? this.#build.binary,
-      args: spec.args ?? this.#build.args,
-      env: spec.env ?? this.#build.env,
-    }
+    const build = this.#asked(spec)
     const previous = this.incumbent
     const run = previous && this.#newRun(handoffId, build, previous)
     this.#run = run
     this.#pending = { handoffId, build, clock: new PhaseClock(), previous, run, settle }
+  }
+
+  #asked(spec: SwapSpec): Build {
+    const { binary, args, env } = this.#build
+    return { binary: spec.binary ?? binary, args: spec.args ?? args, env: spec.env ?? env }
+  }
+
+  requestRehearsal(spec: SwapSpec, settle: (report: RehearsalReport) => void): void {
+    const build = this.#asked(spec)
+    const { controlSocket } = this.options
+    const run = new RehearsalRun({
+      handoffId: randomUUID(),
+      binary: build.binary,
+      controlSocket,
+      listeners: this.listeners.status().map(({ name, address }) => ({ name, address })),
+      processes: this.processes,
+      log: this.log,
+      spawn: (channelFd) => {
+        const launch = launchOptions(this.options, build, this.listeners.all, this.policy, channelFd)
+        // It may look at the world, and must not ask the incumbent for its connections.
+        return this.processes.spawn({ ...launch, env: { ...launch.env, HANDOFF_REHEARSAL: '1' } })
+      },
+      send: (event) => this.hear.rehearsed(event),
+    })
+    this.#rehearsal = { run, settle }
+  }
+
+  get rehearsal(): RehearsalRun {
+    if (this.#rehearsal === null) throw new Error('a rehearsal began that nobody asked for')
+    return this.#rehearsal.run
+  }
+
+  reportRehearsal(failure: FailureCode | null): void {
+    const rehearsal = this.#rehearsal
+    if (rehearsal === null) return
+    this.#rehearsal = null
+    void rehearsal.run.report(failure).then((report) => {
+      this.log[report.passed ? 'info' : 'warn']({ ...report, event: 'handoff.rehearsal' }, 'a build was rehearsed')
+      rehearsal.settle(report)
+    })
   }
 
   get hasPending(): boolean {

@@ -14,7 +14,14 @@ import { SupervisorCore } from './core.js'
 import { Historian, historyPath } from './historian.js'
 import { swapPhase } from './outcome.js'
 import { rendezvousPath } from './take-listeners.js'
-import type { Supervisor, SupervisorOptions, SupervisorStatus, SwapOutcome, SwapSpec } from './types.js'
+import type {
+  RehearsalReport,
+  Supervisor,
+  SupervisorOptions,
+  SupervisorStatus,
+  SwapOutcome,
+  SwapSpec,
+} from './types.js'
 
 /** @throws HandoffError for options that cannot work; nothing was bound or started then */
 export function createSupervisor(options: SupervisorOptions): Supervisor {
@@ -68,6 +75,7 @@ class RunningSupervisor implements Supervisor {
     core.hear = {
       primitiveExited: (pid) => this.#send({ type: 'primitive.exited', pid }),
       swap: (event) => (this.#actor.getSnapshot().children.swap as AnyActorRef | undefined)?.send(event),
+      rehearsed: (event) => this.#send(event),
       changed: () => this.#tell(),
       stateText: () => stateText(this.#actor.getSnapshot().value),
     }
@@ -103,6 +111,17 @@ class RunningSupervisor implements Supervisor {
       core.request(spec, { resolve, reject })
       this.#tell()
       this.#send({ type: 'swap.requested' })
+    })
+  }
+
+  rehearse(spec: Omit<SwapSpec, 'handoffId'> = {}): Promise<RehearsalReport> {
+    return new Promise((resolve, reject) => {
+      if (this.#core.hasPending || !this.#actor.getSnapshot().can({ type: 'rehearsal.requested' })) {
+        reject(supervisorError('ERR_HANDOFF_STATE_REHEARSAL_REFUSED', [this.#core.hear.stateText()]))
+        return
+      }
+      this.#core.requestRehearsal(spec, resolve)
+      this.#send({ type: 'rehearsal.requested' })
     })
   }
 

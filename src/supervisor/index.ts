@@ -5,6 +5,7 @@ export type {
   ListenerSpec,
   ListenerStatus,
   ProcessFacts,
+  RehearsalReport,
   Supervisor,
   SupervisorOptions,
   SupervisorStatus,

@@ -16,7 +16,7 @@ export interface Build {
 
 /** By those of the second line systemd means this process alone: a program that said READY=1 would speak for us. */
 const NOT_PASSED_ON = [
-  ...['LISTEN_PID', 'HANDOFF_ROLE', 'HANDOFF_SOCK_FD', 'HANDOFF_DEADLINE_MS'],
+  ...['LISTEN_PID', 'HANDOFF_ROLE', 'HANDOFF_SOCK_FD', 'HANDOFF_DEADLINE_MS', 'HANDOFF_REHEARSAL'],
   ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'],
 ] as const
 

@@ -4,12 +4,12 @@
  */
 import { isHandoffError } from '../errors/handoff-error.js'
 import { triggerError } from '../errors/trigger.js'
-import type { SupervisorStatus, SwapOutcome } from './types.js'
+import type { RehearsalReport, SupervisorStatus, SwapOutcome } from './types.js'
 
 /** Longest command, bytes (wire spec, "Trigger socket"). */
 export const MAX_COMMAND_BYTES = 4096
 
-export const TRIGGER_COMMANDS = ['swap', 'status', 'watch', 'stop', 'leave'] as const
+export const TRIGGER_COMMANDS = ['swap', 'rehearse', 'status', 'watch', 'stop', 'leave'] as const
 export type TriggerCommand = (typeof TRIGGER_COMMANDS)[number]
 
 export interface TriggerRequest {
@@ -39,6 +39,9 @@ export type TriggerEvent =
       readonly budgetMs: number
     }
   | { readonly v: 1; readonly event: 'outcome'; readonly outcome: SwapOutcome }
+  /** At once, so that a client knows that it is taken: the report comes when the process is gone again. */
+  | { readonly v: 1; readonly event: 'rehearsing'; readonly binary: string }
+  | { readonly v: 1; readonly event: 'rehearsal'; readonly rehearsal: RehearsalReport }
   | { readonly v: 1; readonly event: 'status'; readonly status: SupervisorStatus }
   | { readonly v: 1; readonly event: 'stopping' }
   | ErrorLine
@@ -61,7 +64,8 @@ function parseJson(text: string): TriggerRequest {
   }
   const { v, cmd, binary, ...rest } = request as Record<string, unknown>
   const isKnown = v === 1 && TRIGGER_COMMANDS.includes(cmd as TriggerCommand) && Object.keys(rest).length === 0
-  const binaryFits = binary === undefined || (cmd === 'swap' && typeof binary === 'string' && binary !== '')
+  const binaryFits =
+    binary === undefined || ((cmd === 'swap' || cmd === 'rehearse') && typeof binary === 'string' && binary !== '')
   if (!isKnown || !binaryFits) throw noCommand(text)
   return { language: 'json', cmd: cmd as TriggerCommand, ...(typeof binary === 'string' ? { binary } : {}) }
 }

@@ -27,7 +27,7 @@ const MAX_UNREAD_BYTES = 64 * 1024
 
 export interface TriggerOptions {
   readonly path: string
-  readonly supervisor: Pick<Supervisor, 'swap' | 'status' | 'subscribe'>
+  readonly supervisor: Pick<Supervisor, 'swap' | 'rehearse' | 'status' | 'subscribe'>
   /** The configured binary; always allowed. */
   readonly binary: string
   readonly allowedBinaries: readonly string[]
@@ -146,6 +146,8 @@ async function obey(line: string, uid: number, answer: Answer, options: TriggerO
       if (!isOwner(uid)) throw triggerError('ERR_HANDOFF_USAGE_TRIGGER_OWNER_ONLY', [request.cmd, uid])
       answer.end(json({ v: 1, event: 'stopping' }))
       options.onEnd(request.cmd)
+    } else if (request.cmd === 'rehearse') {
+      await rehearse(request, uid, answer, options)
     } else await swap(request, uid, answer, options)
   } catch (error) {
     options.log.warn({ err: error, uid }, 'a command on the trigger socket was refused')
@@ -164,15 +166,31 @@ function watch(answer: Answer, { supervisor }: TriggerOptions): void {
   tell(supervisor.status())
 }
 
-async function swap(request: TriggerRequest, uid: number, answer: Answer, options: TriggerOptions): Promise<void> {
-  const running = options.supervisor.status().swap
-  if (running !== null) {
-    throw triggerError('ERR_HANDOFF_STATE_SWAP_RUNNING', [
-      running.handoffId,
-      running.phase,
-      Math.round(running.elapsedMs),
-    ])
+async function rehearse(request: TriggerRequest, uid: number, answer: Answer, options: TriggerOptions): Promise<void> {
+  refuseWhileSwapping(options)
+  const binary = request.binary === undefined ? options.binary : allowedBinary(request.binary, options)
+  options.log.info({ uid, binary }, 'a rehearsal was asked for')
+  let told = false
+  const unsubscribe = options.supervisor.subscribe(({ state }) => {
+    if (told || !state.startsWith('serving.rehearsing')) return
+    told = true
+    answer.write(json({ v: 1, event: 'rehearsing', binary }))
+  })
+  try {
+    answer.end(json({ v: 1, event: 'rehearsal', rehearsal: await options.supervisor.rehearse({ binary }) }))
+  } finally {
+    unsubscribe()
   }
+}
+
+function refuseWhileSwapping({ supervisor }: TriggerOptions): void {
+  const { swap } = supervisor.status()
+  if (swap === null) return
+  throw triggerError('ERR_HANDOFF_STATE_SWAP_RUNNING', [swap.handoffId, swap.phase, Math.round(swap.elapsedMs)])
+}
+
+async function swap(request: TriggerRequest, uid: number, answer: Answer, options: TriggerOptions): Promise<void> {
+  refuseWhileSwapping(options)
   // Unnamed means the configured one, as it is found now, also after a swap to another.
   const binary = request.binary === undefined ? options.binary : allowedBinary(request.binary, options)
   options.log.info({ uid, binary }, 'a swap was asked for')

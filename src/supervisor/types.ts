@@ -2,6 +2,8 @@
 import type { Logger } from 'pino'
 import type { Policy } from '../../machines/handoff/policy.js'
 import type { InspectOption } from '../observe/inspect-target.js'
+import type { MemoryUse } from '../os/memory.js'
+import type { ProcessEnd } from '../os/processes.js'
 
 /** One listener that S binds, holds and passes on. */
 export interface ListenerSpec {
@@ -118,6 +120,29 @@ export interface SwapSpec {
   readonly handoffId?: string
 }
 
+/** How a build did that was started as a successor up to its Hello, and ended again. */
+export interface RehearsalReport {
+  readonly passed: boolean
+  /** `ERR_HANDOFF_…`, null when it passed. */
+  readonly code: string | null
+  /** One sentence, null when it passed. */
+  readonly reason: string | null
+  readonly binary: string
+  /** Null when it could not be started. Its build id is known from its Hello on. */
+  readonly process: ProcessFacts | null
+  /** From the start of the process to its Hello, its `prepare` included, ms; null when none came. */
+  readonly helloMs: number | null
+  /** Until the process was gone again, ms. */
+  readonly totalMs: number
+  /** When its Hello came, bytes; null where the kernel does not tell. */
+  readonly memory: MemoryUse | null
+  /** What it took to end it; null when it ended by itself. Anything but Abort makes a rollback slower. */
+  readonly endedBy: 'Abort' | 'SIGTERM' | 'SIGKILL' | null
+  readonly exit: ProcessEnd | null
+  /** The listeners that it was given. */
+  readonly inherits: readonly { readonly name: string; readonly address: string }[]
+}
+
 export interface Supervisor {
   /** Adopts a living primitive or starts one. Resolves once somebody serves. */
   start(): Promise<void>
@@ -126,6 +151,13 @@ export interface Supervisor {
    * @throws HandoffError when it could not begin, e.g. because another swap is under way.
    */
   swap(spec?: SwapSpec): Promise<SwapOutcome>
+  /**
+   * Starts a build as a successor up to its Hello, its `prepare` included, and ends it. Whoever serves is not told: nothing
+   * is drained, and the rehearsed process gets no lock, no control path, no client, no connection. A swap, a stop, or the
+   * death of the primitive ends it early. Resolves when its process is gone, also when it did not pass.
+   * @throws HandoffError ERR_HANDOFF_STATE_REHEARSAL_REFUSED while a swap or another rehearsal runs, or nobody serves
+   */
+  rehearse(spec?: Omit<SwapSpec, 'handoffId'>): Promise<RehearsalReport>
   status(): SupervisorStatus
   /** Orderly stop: SIGTERM to the primitive, grace, SIGKILL; then everything is closed. A second call ends the grace. */
   stop(): Promise<void>

@@ -253,6 +253,7 @@ describe('gap-30 the trigger tells how it ended, to everybody, and leaves no zom
     const path = join(world.dir, 'gate-trigger')
     const supervisor = {
       swap: () => world.swap({ behave: { begin: 'throw' } }),
+      rehearse: () => Promise.reject(new Error('nobody asked for one')),
       status: () => statusNow,
       subscribe: () => () => {},
     }

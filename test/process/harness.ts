@@ -24,7 +24,14 @@ import type { Hello } from '../../machines/handoff/protocol.js'
 import { askHello } from '../../src/channel/ask-hello.js'
 import { openFds } from '../../src/os/fds.js'
 import { createSupervisor } from '../../src/supervisor/create-supervisor.js'
-import type { Supervisor, SupervisorOptions, SupervisorStatus, SwapOutcome } from '../../src/supervisor/types.js'
+import type {
+  RehearsalReport,
+  Supervisor,
+  SupervisorOptions,
+  SupervisorStatus,
+  SwapOutcome,
+  SwapSpec,
+} from '../../src/supervisor/types.js'
 import { Clients } from './clients.js'
 import { compiledCopy, compiledProgram } from './compiled.js'
 import { lockHolders, markedProcesses, type ProcessFact } from './facts.js'
@@ -81,6 +88,7 @@ interface StoryLine {
   readonly pid: number
   readonly build: string
   readonly hook?: string
+  readonly rehearsal?: boolean
   readonly call?: number
   readonly orphan?: number
   readonly serves?: boolean
@@ -190,13 +198,22 @@ export class World implements AsyncDisposable {
   /** Swaps to a build, `v2` and so on unless it says otherwise. */
   swap(build: Build = {}): Promise<SwapOutcome> {
     this.#builds += 1
+    return this.supervisor.swap(this.#spec(build))
+  }
+
+  /** The same of a build that is only rehearsed. */
+  rehearse(build: Build = {}): Promise<RehearsalReport> {
+    return this.supervisor.rehearse(this.#spec({ id: 'rehearsed', ...build }))
+  }
+
+  #spec(build: Build): SwapSpec {
     const { program, daemonPolicy } = this.#given
     const defaults = {
       id: `v${this.#builds}`,
       ...(program && { program }),
       ...(daemonPolicy && { policy: daemonPolicy }),
     }
-    return this.supervisor.swap({ binary: process.execPath, args: this.args({ ...defaults, ...build }) })
+    return { binary: process.execPath, args: this.args({ ...defaults, ...build }) }
   }
 
   status(): Promise<SupervisorStatus> {
@@ -345,6 +362,7 @@ class HereSupervisor implements Conductor {
   constructor(readonly supervisor: Supervisor) {}
   start = () => this.supervisor.start()
   swap: Supervisor['swap'] = (spec) => this.supervisor.swap(spec)
+  rehearse: Supervisor['rehearse'] = (spec) => this.supervisor.rehearse(spec)
   status = async () => this.supervisor.status()
   stop = () => this.supervisor.stop()
   leave = () => this.supervisor.leave()

@@ -2,7 +2,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { SupervisorOptions, SupervisorStatus, SwapOutcome, SwapSpec } from '../../src/supervisor/types.js'
+import type {
+  RehearsalReport,
+  SupervisorOptions,
+  SupervisorStatus,
+  SwapOutcome,
+  SwapSpec,
+} from '../../src/supervisor/types.js'
 import { compiledCopy } from './compiled.js'
 
 const program = fileURLToPath(new URL('../fixtures/process-supervisor.mjs', import.meta.url))
@@ -12,6 +18,7 @@ export interface Conductor {
   readonly pid: number
   start(): Promise<unknown>
   swap(spec?: SwapSpec): Promise<SwapOutcome>
+  rehearse(spec?: SwapSpec): Promise<RehearsalReport>
   status(): Promise<SupervisorStatus>
   stop(): Promise<unknown>
   leave(): Promise<unknown>
@@ -65,6 +72,10 @@ export class SupervisorProcess implements Conductor {
 
   swap(spec: SwapSpec = {}): Promise<SwapOutcome> {
     return this.#ask('swap', spec) as Promise<SwapOutcome>
+  }
+
+  rehearse(spec: SwapSpec = {}): Promise<RehearsalReport> {
+    return this.#ask('rehearse', spec) as Promise<RehearsalReport>
   }
 
   status(): Promise<SupervisorStatus> {

@@ -1,5 +1,6 @@
 /** A supervisor without processes: the test decides what happens and when. */
 import type {
+  RehearsalReport,
   Supervisor,
   SupervisorOptions,
   SupervisorStatus,
@@ -39,8 +40,24 @@ export const nobodyServes: SwapOutcome = {
   incumbent: null,
 }
 
+export const rehearsed: RehearsalReport = {
+  passed: true,
+  code: null,
+  reason: null,
+  binary: '/opt/kv/v2',
+  process: { pid: 4388, buildId: 'v2' },
+  helloMs: 212.5,
+  totalMs: 230,
+  memory: { rss: 61_000_000, peak: 64_500_000 },
+  endedBy: 'Abort',
+  exit: { code: 77, signal: null },
+  inherits: [{ name: 'http', address: '127.0.0.1:8080' }],
+}
+
 export class FakeSupervisor implements Supervisor {
   readonly swaps: SwapSpec[] = []
+  readonly rehearsals: SwapSpec[] = []
+  rehearsal: () => Promise<RehearsalReport> = async () => rehearsed
   started = false
   stops = 0
   leaves = 0
@@ -74,6 +91,11 @@ export class FakeSupervisor implements Supervisor {
       this.phase('negotiating', 0)
       this.#onSwap?.()
     })
+  }
+
+  rehearse(spec: SwapSpec = {}): Promise<RehearsalReport> {
+    this.rehearsals.push(spec)
+    return this.rehearsal()
   }
 
   status(): SupervisorStatus {

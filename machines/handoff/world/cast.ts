@@ -54,7 +54,14 @@ export interface Turn {
   readonly local: readonly Effect[]
 }
 
-const UNNOTICED = new Set(['startHeartbeat', 'stopHeartbeat', 'recordUnexpected', 'refuseSwap', 'watchSuccessor'])
+const UNNOTICED = new Set([
+  'startHeartbeat',
+  'stopHeartbeat',
+  'recordUnexpected',
+  'refuseSwap',
+  'watchSuccessor',
+  'reportRehearsal',
+])
 const OWN_BUSINESS = new Set([
   'cancelHook',
   'watchPrimitive',

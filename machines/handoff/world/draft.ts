@@ -126,6 +126,7 @@ interface PidHolder {
   readonly primitivePid?: number | null
   readonly incumbentPid?: number
   readonly successorPid?: number | null
+  readonly rehearsedPid?: number | null
   readonly journaled?: readonly number[]
   readonly retiring?: readonly number[]
 }
@@ -140,10 +141,18 @@ function namedBy(player: Players[keyof Cast], snapshot: number): number {
   }
   let bits = known[snapshot]
   if (bits === undefined) {
-    const { primitivePid, incumbentPid, successorPid, journaled, retiring } = player.stepper.view(snapshot)
-      .context as PidHolder
+    const { primitivePid, incumbentPid, successorPid, rehearsedPid, journaled, retiring } = player.stepper.view(
+      snapshot,
+    ).context as PidHolder
     bits = 0
-    for (const pid of [primitivePid, incumbentPid, successorPid, ...(journaled ?? []), ...(retiring ?? [])]) {
+    for (const pid of [
+      primitivePid,
+      incumbentPid,
+      successorPid,
+      rehearsedPid,
+      ...(journaled ?? []),
+      ...(retiring ?? []),
+    ]) {
       if (typeof pid === 'number' && pid > 0) bits |= 1 << slotOf(pid)
     }
     known[snapshot] = bits

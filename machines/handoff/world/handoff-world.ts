@@ -80,6 +80,7 @@ function firstState({ players, pools, settings }: Makers): HandoffState {
       // Its first start is a start like any other.
       restarts: settings.restarts + 1,
       orders: settings.orders,
+      rehearsals: settings.rehearsals,
     }),
     primitives: Array.from({ length: settings.slots }, () => null),
   }
@@ -150,6 +151,12 @@ export function describeWorld(state: HandoffState, players: Players) {
     path: name(kernel.path),
     answers: name(whoAnswers(state, players)),
     journal: names(kernel.journal),
-    budgets: { swaps: budgets.swaps, faults: budgets.faults, restarts: budgets.restarts, orders: budgets.orders },
+    budgets: {
+      swaps: budgets.swaps,
+      faults: budgets.faults,
+      restarts: budgets.restarts,
+      orders: budgets.orders,
+      rehearsals: budgets.rehearsals,
+    },
   }
 }

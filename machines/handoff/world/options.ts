@@ -52,6 +52,8 @@ export interface Bounds {
   readonly restarts: number
   /** Orderly stops or leavings of the supervisor, and cancellations of a swap, that an operator may ask for. */
   readonly orders: number
+  /** Rehearsals that an operator may ask for. */
+  readonly rehearsals: number
 }
 
 export interface WorldOptions extends Partial<Bounds> {
@@ -99,6 +101,7 @@ export const settingsOf = (options: WorldOptions): Settings => ({
   faults: options.faults ?? 0,
   restarts: options.restarts ?? 0,
   orders: options.orders ?? 0,
+  rehearsals: options.rehearsals ?? 0,
   probation: options.probation ?? false,
   canResume: options.canResume ?? true,
   faultKinds: new Set(options.faultKinds ?? FAULT_KINDS),

@@ -113,6 +113,7 @@ export interface Budgets {
   readonly faults: number
   readonly restarts: number
   readonly orders: number
+  readonly rehearsals: number
   readonly id: number
 }
 
@@ -154,7 +155,7 @@ export const createPools = () => ({
   kernel: createPool<Kernel>(
     (k) => `${k.lock},${k.path},${k.journal},${bit(k.bound)}${bit(k.served)}${bit(k.abandoned)}${bit(k.journalFailed)}`,
   ),
-  budgets: createPool<Budgets>((b) => `${b.swaps},${b.faults},${b.restarts},${b.orders}`),
+  budgets: createPool<Budgets>((b) => `${b.swaps},${b.faults},${b.restarts},${b.orders},${b.rehearsals}`),
 })
 export type Pools = ReturnType<typeof createPools>
 

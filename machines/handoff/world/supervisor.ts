@@ -3,7 +3,7 @@ import type { AnyEventObject } from 'xstate'
 import { doneEvent, type Effect, errorEvent, type Step, type StepKind } from '../../explore/index.js'
 import type { FromIncumbent, FromSuccessor, ToIncumbent, ToSuccessor } from '../messages.js'
 import type { SwapOutput } from '../swap.machine.js'
-import { fromIncumbent, fromSuccessor } from '../translate.js'
+import { fromIncumbent, fromRehearsed, fromSuccessor } from '../translate.js'
 import type { Job, Players, Stepper } from './cast.js'
 import { Draft, pidOf, slotOf } from './draft.js'
 import { answers, canBeAsked, end, endSupervisor, fork, signal, whoAnswers } from './kernel.js'
@@ -17,6 +17,8 @@ export interface SwapPids {
   readonly incumbentPid: number
   readonly successorPid: number | null
 }
+
+const BIRTHS = new Set(['startPrimitive', 'spawnSuccessor', 'startRehearsed'])
 
 type Whose = 'supervisor' | 'swap'
 type Answer = { readonly output?: unknown } | { readonly error: string }
@@ -270,6 +272,27 @@ class SupervisorSteps implements ProcessSteps {
         signal(draft, slotOf(primitivePid ?? 0), (params as { signal: 'SIGTERM' }).signal)
         return
       }
+      case 'sendToRehearsed': {
+        const slot = slotOf((params as { pid: number }).pid)
+        const channel = draft.primitives[slot]?.channel
+        if (channel?.primitiveEnd !== OPEN || channel.supervisorEnd !== OPEN) return
+        draft.setChannel(slot, { toPrimitive: behind(channel.toPrimitive, players.messageId({ kind: 'Abort' })) })
+        return
+      }
+      case 'signalRehearsed':
+        signal(draft, slotOf((params as { pid: number }).pid), 'SIGTERM')
+        return
+      case 'endRehearsed': {
+        const { pid } = params as { pid: number | null }
+        // One that is only being born ends as soon as its pid is known.
+        const slot = pid === null ? draft.supervisor.forked : slotOf(pid)
+        if (slot === NONE) return
+        if (pid === null) draft.setSupervisor({ forked: NONE })
+        signal(draft, slot, 'SIGKILL')
+        if (draft.primitives[slot]?.channel?.supervisorEnd === OPEN)
+          draft.setChannel(slot, { supervisorEnd: CLOSED, toSupervisor: [] })
+        return
+      }
       case 'cancelSwap':
         this.tell(draft, 'swap', { type: 'operator.cancelled' })
         return
@@ -302,12 +325,14 @@ class SupervisorSteps implements ProcessSteps {
           const said = players.message(message) as FromSuccessor | StrangeFrame
           this.add(`S<${name}.${said.kind}`, 'progress', (draft) => {
             draft.setChannel(slot, { toSupervisor: restOf(said, channel.toSupervisor) })
-            this.tell(draft, 'swap', isStrange(said) ? said.means : fromSuccessor(said, pidOf(slot)))
+            if (this.isRehearsed(slot)) this.tellOfRehearsed(draft, said, pidOf(slot))
+            else this.tell(draft, 'swap', isStrange(said) ? said.means : fromSuccessor(said, pidOf(slot)))
           })
         } else if (channel.primitiveEnd === CLOSED) {
           this.add(`S<${name}.channelEOF`, 'progress', (draft) => {
             draft.setChannel(slot, { supervisorEnd: CLOSED })
-            this.tell(draft, 'swap', { type: 'successor.disconnected' })
+            if (this.isRehearsed(slot)) this.tell(draft, 'supervisor', { type: 'rehearsed.disconnected' })
+            else this.tell(draft, 'swap', { type: 'successor.disconnected' })
           })
         }
       }
@@ -330,6 +355,20 @@ class SupervisorSteps implements ProcessSteps {
         }
       })
     })
+  }
+
+  private tellOfRehearsed(draft: Draft, said: FromSuccessor | StrangeFrame, pid: number): void {
+    const means = isStrange(said)
+      ? { ...said.means, type: said.means.type.replace('successor', 'rehearsed') }
+      : fromRehearsed(said, pid)
+    if (means !== null) this.tell(draft, 'supervisor', means)
+  }
+
+  private isRehearsed(slot: Slot): boolean {
+    const { rehearsedPid } = this.players.supervisor.stepper.view(this.supervisor.machine).context as {
+      rehearsedPid: number | null
+    }
+    return rehearsedPid === pidOf(slot)
   }
 
   /** What a process said last is heard before its end, and its end after the machine knows its pid. */
@@ -407,7 +446,7 @@ class SupervisorSteps implements ProcessSteps {
     const job = this.players.job(id)
     if (job === null || !this.canFinish(job)) return
     const { forked } = this.supervisor
-    const isBirth = job.src === 'spawnSuccessor' || job.src === 'startPrimitive'
+    const isBirth = BIRTHS.has(job.src)
     if (isBirth && forked === NONE) {
       this.add(`S:${job.src}`, 'progress', (draft) => this.give(draft, job))
     } else if (isBirth) {
@@ -562,13 +601,19 @@ class SupervisorSteps implements ProcessSteps {
 
   private obey(): void {
     const { machine, swap } = this.supervisor
-    const { swaps, orders } = this.state.budgets
+    const { swaps, orders, rehearsals } = this.state.budgets
     const supervisor = this.players.supervisor.stepper
     const isNews = (type: string) => supervisor.send(machine, { type }).changed
     if (swaps > 0 && isNews('swap.requested')) {
       this.add('swap.requested', 'trigger', (draft) => {
         draft.spend('swaps')
         this.tell(draft, 'supervisor', { type: 'swap.requested' })
+      })
+    }
+    if (rehearsals > 0 && isNews('rehearsal.requested')) {
+      this.add('rehearsal.requested', 'trigger', (draft) => {
+        draft.spend('rehearsals')
+        this.tell(draft, 'supervisor', { type: 'rehearsal.requested' })
       })
     }
     if (orders === 0) return

@@ -29,6 +29,8 @@ describe('the handoff keeps its promises (INV-01 … INV-13)', () => {
       44_045,
     ],
     ['an operator who stops, leaves or cancels', { swaps: 1, orders: 1, restarts: 1 }, 3_349, 7_958],
+    ['a rehearsal and a fault', { ...oneFault, swaps: 0, rehearsals: 1 }, 1_264, 2_552],
+    ['a rehearsal, and an operator', { swaps: 1, orders: 1, restarts: 1, rehearsals: 1 }, 14_078, 36_303],
   ])('%s', (_name, options, states, edges) => {
     const { exploration, violations } = checkHandoff(options)
     expect(violations.map(({ property, path }) => [property, path.steps.map(({ label }) => label)])).toEqual([])
