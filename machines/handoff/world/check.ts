@@ -47,7 +47,7 @@ export const CHECKS: Readonly<Record<string, WorldOptions>> = {
     probation: true,
     faultKinds: OUTSIDE_FAULT_KINDS,
   },
-  'one fault, a rehearsal': { swaps: 1, faults: 1, restarts: 1, orders: 1, rehearsals: 1 },
+  'one fault, a rehearsal': { swaps: 1, faults: 1, restarts: 1, rehearsals: 1 },
   'any timer at any time': { swaps: 1, timers: 'free', probation: true, t1: false, slots: 7 },
   'any timer, also before frames': { swaps: 1, timers: 'reckless', probation: true, slots: 7 },
   'two faults': { swaps: 2, faults: 2, restarts: 2, probation: true },

@@ -30,6 +30,12 @@ describe('the handoff keeps its promises (INV-01 … INV-13)', () => {
     ],
     ['an operator who stops, leaves or cancels', { swaps: 1, orders: 1, restarts: 1 }, 3_349, 7_958],
     ['a rehearsal and a fault', { ...oneFault, swaps: 0, rehearsals: 1 }, 1_264, 2_552],
+    [
+      'a rehearsal that breaks the protocol',
+      { ...oneFault, swaps: 0, rehearsals: 1, faultKinds: OUTSIDE_FAULT_KINDS },
+      1_215,
+      2_862,
+    ],
     ['a rehearsal, and an operator', { swaps: 1, orders: 1, restarts: 1, rehearsals: 1 }, 14_078, 36_303],
   ])('%s', (_name, options, states, edges) => {
     const { exploration, violations } = checkHandoff(options)
