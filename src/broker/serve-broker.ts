@@ -232,7 +232,9 @@ class RunningBroker implements Broker, ConnectionHome {
   #take(id: number, pressed: boolean): BrokerConnection {
     const { fd, pid } = this.#arrived.get(id) as { fd: number; pid: number }
     this.#arrived.delete(id)
-    return new BrokerConnection(id, fd, pid, pressed, this, (event) => this.#runs.get(id)?.send(event))
+    return new BrokerConnection(id, fd, pid, pressed, this.server === null, this, (event) =>
+      this.#runs.get(id)?.send(event),
+    )
   }
 
   #turnAway(id: number): void {
