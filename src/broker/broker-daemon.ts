@@ -29,7 +29,7 @@ export async function serveBrokerDaemon({ config, log }: BrokerDaemonOptions): P
     checkPrivateDirectory(path)
   }
   let broker: Broker | null = null
-  return await serveDaemon({
+  const daemon = await serveDaemon({
     controlSocket: config.controlSocket,
     dataDir: config.dataDir,
     listeners: { clients: { path: config.socket } },
@@ -41,6 +41,10 @@ export async function serveBrokerDaemon({ config, log }: BrokerDaemonOptions): P
         services: config.services,
         policy: config.policy,
         allowedUids: config.allowedUids,
+        ...(config.definitions === undefined ? {} : { definitions: config.definitions }),
+        name: config.socket,
+        // The drain keeps its own limit: what a sender would wait cannot make it longer.
+        onShutdown: () => daemon.stop(),
         ...(log === undefined ? {} : { observe: (report: BrokerReport) => logReport(log, report) }),
       })
       broker = opened
@@ -53,6 +57,7 @@ export async function serveBrokerDaemon({ config, log }: BrokerDaemonOptions): P
       }
     },
   })
+  return daemon
 }
 
 /** One line for each thing that happened; a silent fallback is silent only for the client (W15). */

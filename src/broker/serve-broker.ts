@@ -8,6 +8,7 @@ import { TokenStore } from '../../machines/broker/tokens.js'
 import { pollClock } from '../channel/poll-clock.js'
 import { closeFd } from '../os/fds.js'
 import { peerCredentials } from '../os/unix-socket.js'
+import type { AdminFacts } from './admin.js'
 import { type Answer, answerFrame } from './answers.js'
 import { bindBroker, bindConnection } from './bind-broker.js'
 import { Breakers } from './breakers.js'
@@ -18,7 +19,8 @@ import { requirePath, validPolicy } from './options.js'
 import { peerPolicy } from './private-directory.js'
 import { takeToken } from './random-tokens.js'
 import { type BrokerReport, Counters, countBrokerReport, type Observe, observeSafely } from './reports.js'
-import { type FindService, type Services, serviceFinder } from './services.js'
+import { definedServices } from './service-definitions.js'
+import { type FindService, knownServices, type Services, serviceFinder } from './services.js'
 
 export interface BrokerOptions {
   /** Where clients say Hello. Absent: the broker opens nothing and {@link Broker.server} is attached to a listener. */
@@ -26,11 +28,23 @@ export interface BrokerOptions {
   /** Handoff endpoint of every service that names none of its own. */
   readonly handoffEndpoint?: string
   readonly services: Services
+  /**
+   * A directory of `<service>.servicedef` files, read again at every Hello: they decide which versions of a configured
+   * service may be asked for, and a service without one is unknown. See {@link serviceDefinitionDirectory}.
+   */
+  readonly definitions?: string
   readonly policy?: Partial<BrokerPolicy>
   /** Uids besides our own and root that may talk to this broker. */
   readonly allowedUids?: readonly number[]
   /** The control socket's directory must be 0700 and ours. Default true. */
   readonly requirePrivateDirectory?: boolean
+  /**
+   * The admin verb SHUTDOWN was asked, with the time its sender would wait for the drain, **ms** (0: the broker's own limit).
+   * The answer has been given when this is called. Without it the verb is refused.
+   */
+  readonly onShutdown?: (drainDeadlineMs: number) => void
+  /** What LIST_INSTANCES calls a broker that has no control socket of its own. */
+  readonly name?: string
   /** Everything that happens, one report each. It must not throw. */
   readonly observe?: Observe<BrokerReport>
 }
@@ -58,7 +72,9 @@ export async function serveBroker(options: BrokerOptions): Promise<Broker> {
   const policy = validPolicy(options.policy)
   if (options.controlSocket !== undefined) requirePath(options.controlSocket, 'controlSocket')
   if (options.handoffEndpoint !== undefined) requirePath(options.handoffEndpoint, 'handoffEndpoint')
-  const broker = new RunningBroker(options, policy, serviceFinder(options.services, options.handoffEndpoint))
+  const configured = serviceFinder(options.services, options.handoffEndpoint)
+  const find = options.definitions === undefined ? configured : definedServices(options.definitions, configured)
+  const broker = new RunningBroker(options, policy, find)
   broker.open()
   return broker
 }
@@ -84,6 +100,19 @@ class RunningBroker implements Broker, ConnectionHome {
   #endpoint: BrokerEndpoint | null = null
   #drained: (() => void)[] = []
   #openError: unknown
+  readonly #admin: AdminFacts = {
+    controlSocket: () => this.options.controlSocket ?? this.options.name ?? '',
+    counters: () => this.counters(),
+    openMetrics: () => this.#counters.toOpenMetrics('handoff_broker'),
+    connections: () => this.#connections.size,
+    tokens: () => this.#tokens.size,
+    accepting: () => this.#owner.getSnapshot().hasTag('accepting'),
+    services: () => knownServices(this.options.services),
+    find: (name) => this.find(name),
+    lane: (endpoint) => this.#breakers.look(endpoint),
+    policy: () => this.policy,
+    shutdown: (ms) => this.#shutdown(ms),
+  }
   server: Server | null = null
 
   constructor(
@@ -266,15 +295,11 @@ class RunningBroker implements Broker, ConnectionHome {
       peerPid,
       pressed,
       find: this.find,
+      fault: (where, error) => this.#observe({ kind: 'fault', where, error }),
       admit: () => this.#rates.admit(peerPid, performance.now()),
       issueToken: () => this.#tokens.issue(id, performance.now(), takeToken),
       nextConnectionId: () => this.#nextConnectionId++,
-      admin: {
-        counters: () => this.counters(),
-        openMetrics: () => this.#counters.toOpenMetrics('handoff_broker'),
-        connections: () => this.#connections.size,
-        accepting: () => this.#owner.getSnapshot().hasTag('accepting'),
-      },
+      admin: this.#admin,
     })
     const { said } = answer
     if (said.kind === 'refused') {
@@ -283,6 +308,13 @@ class RunningBroker implements Broker, ConnectionHome {
       this.#observe({ kind: 'hello', service: said.serviceName, pid: peerPid, handoff: said.promised !== null })
     }
     return answer
+  }
+
+  /** Once its answer has had a turn of the loop to leave. */
+  #shutdown(ms: number): boolean {
+    const { onShutdown } = this.options
+    if (onShutdown !== undefined) setImmediate(() => onShutdown(ms))
+    return onShutdown !== undefined
   }
 
   reserve({ id }: BrokerConnection, bytes: number): boolean {
