@@ -6,6 +6,8 @@ import type { BrokerPolicy } from '../../machines/broker/policy.js'
 import { HelloRateLimit } from '../../machines/broker/rate-limit.js'
 import { TokenStore } from '../../machines/broker/tokens.js'
 import { pollClock } from '../channel/poll-clock.js'
+import { type InspectTap, watchedBy } from '../observe/inspect-tap.js'
+import type { InspectOption } from '../observe/inspect-target.js'
 import { closeFd } from '../os/fds.js'
 import { peerCredentials } from '../os/unix-socket.js'
 import type { AdminFacts } from './admin.js'
@@ -14,7 +16,8 @@ import { bindBroker, bindConnection } from './bind-broker.js'
 import { Breakers } from './breakers.js'
 import { BrokerConnection, type ConnectionHome, equalSecrets } from './broker-connection.js'
 import { type BrokerEndpoint, lentEndpoint, ownEndpoint } from './broker-endpoint.js'
-import { machineTable, TableRun } from './machine-table.js'
+import { brokerTap, watchRuns } from './inspect-broker.js'
+import { machineTable, type RunWatch, TableRun } from './machine-table.js'
 import { requirePath, validPolicy } from './options.js'
 import { peerPolicy } from './private-directory.js'
 import { takeToken } from './random-tokens.js'
@@ -47,6 +50,11 @@ export interface BrokerOptions {
   readonly name?: string
   /** Everything that happens, one report each. It must not throw. */
   readonly observe?: Observe<BrokerReport>
+  /**
+   * Shows the broker and its connections to an inspector: `true` on the socket beside the control socket, where
+   * `handoff inspect --control-socket` listens, or an address. Default: the variable HANDOFF_INSPECT; else off.
+   */
+  readonly inspect?: InspectOption
 }
 
 export interface Broker {
@@ -90,6 +98,9 @@ class RunningBroker implements Broker, ConnectionHome {
   readonly #runs = new Map<number, TableRun<ReturnType<typeof bindConnection>>>()
   readonly #table
   readonly #owner: Actor<ReturnType<typeof bindBroker>>
+  readonly #tap: InspectTap | null
+  /** Makes the watch of a connection; null while nobody looks. */
+  readonly #watch: ((id: number) => RunWatch) | null
   /** fds accepted and not yet given to a connection, by the id they will have. */
   readonly #arrived = new Map<number, { readonly fd: number; readonly pid: number }>()
   readonly #inLane = new Set<number>()
@@ -131,6 +142,8 @@ class RunningBroker implements Broker, ConnectionHome {
     this.#tokens = new TokenStore(policy, equalSecrets)
     this.#rates = new HelloRateLimit(policy)
     this.#breakers = new Breakers(policy, (endpoint, open) => this.#observe({ kind: 'breaker', endpoint, open }))
+    this.#tap = brokerTap(options.inspect, options.controlSocket)
+    const show = this.#tap?.as('broker')
     this.#owner = createActor(
       bindBroker({
         openEndpoint: () => this.#openEndpoint(),
@@ -142,8 +155,9 @@ class RunningBroker implements Broker, ConnectionHome {
         closeEndpoint: () => this.#endpoint?.close(),
         reportDrained: () => this.#reportDrained(),
       }),
-      { input: { policy }, clock: pollClock as never },
+      { input: { policy }, clock: pollClock as never, ...watchedBy(show) },
     )
+    this.#watch = show === undefined ? null : watchRuns(show, this.#owner, bound, this.#table.stepper)
   }
 
   get handoffBudgetMs(): number {
@@ -184,6 +198,7 @@ class RunningBroker implements Broker, ConnectionHome {
     await ended
     this.#breakers.stop()
     this.#reportDrained()
+    this.#tap?.stop()
   }
 
   // ---- the endpoint ----
@@ -241,10 +256,10 @@ class RunningBroker implements Broker, ConnectionHome {
   }
 
   #run(id: number, connection: BrokerConnection): void {
-    const run = new TableRun(this.#table, id, {
+    const end = {
       complete: () => this.#forget(id),
       // A fault of our own in one connection stays in it (W1).
-      error: (error) => {
+      error: (error: unknown) => {
         this.#observe({ kind: 'fault', where: 'connection', error })
         // The backend may hold it already (INV-22).
         connection.cutConnection()
@@ -253,7 +268,8 @@ class RunningBroker implements Broker, ConnectionHome {
         this.#leaveLane(connection, 'ioError')
         this.#forget(id)
       },
-    })
+    }
+    const run = new TableRun(this.#table, id, end, this.#watch?.(id))
     this.#runs.set(id, run)
     run.start()
   }

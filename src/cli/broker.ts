@@ -1,6 +1,7 @@
 /** `handoff broker`: a broker in the foreground that a supervisor can upgrade, or that runs alone. */
 import { cliError } from '../errors/cli.js'
 import { nearest } from '../errors/nearest.js'
+import { INSPECT_ENV } from '../observe/inspect-target.js'
 import type { AdminVerbName } from '../wire/broker/messages.js'
 import { isHelp, readFlags, type Usage } from './args.js'
 import type { Io } from './io.js'
@@ -33,6 +34,7 @@ const FLAGS = {
     value: 'VERB',
     help: `ask the running broker instead: ${VERBS.join(', ')}`,
   },
+  inspect: { type: 'boolean', help: "show everything to 'handoff inspect'; HANDOFF_INSPECT=1 does the same" },
 } as const
 
 export const usage = {
@@ -56,6 +58,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     import('../broker/broker-daemon.js'),
     import('../observe/log.js'),
   ])
+  if (flags.inspect === true) process.env[INSPECT_ENV] ??= '1'
   const config = loadBrokerConfig(flags.config ?? DEFAULT_CONFIG)
   if (flags.ask !== undefined) return await ask(config.socket, flags.ask, flags.json === true, io)
   const log = createLog({
