@@ -1,7 +1,9 @@
 /** `handoff broker`: a broker in the foreground that a supervisor can upgrade, or that runs alone. */
+import { resolve } from 'node:path'
 import { cliError } from '../errors/cli.js'
 import { nearest } from '../errors/nearest.js'
 import { INSPECT_ENV } from '../observe/inspect-target.js'
+import { TRACE_ENV } from '../observe/trace.js'
 import type { AdminVerbName } from '../wire/broker/messages.js'
 import { isHelp, readFlags, type Usage } from './args.js'
 import type { Io } from './io.js'
@@ -34,6 +36,11 @@ const FLAGS = {
     value: 'VERB',
     help: `ask the running broker instead: ${VERBS.join(', ')}`,
   },
+  trace: {
+    type: 'string',
+    value: 'DIR',
+    help: "write what the machines do, for 'handoff check --trace'; HANDOFF_TRACE=DIR does the same",
+  },
   inspect: { type: 'boolean', help: "show everything to 'handoff inspect'; HANDOFF_INSPECT=1 does the same" },
 } as const
 
@@ -59,6 +66,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     import('../observe/log.js'),
   ])
   if (flags.inspect === true) process.env[INSPECT_ENV] ??= '1'
+  if (flags.trace !== undefined) process.env[TRACE_ENV] ??= resolve(flags.trace)
   const config = loadBrokerConfig(flags.config ?? DEFAULT_CONFIG)
   if (flags.ask !== undefined) return await ask(config.socket, flags.ask, flags.json === true, io)
   const log = createLog({
