@@ -210,13 +210,14 @@ class PrimitiveSteps implements ProcessSteps {
     const message = players.messageId(said)
     if (this.primitive.role === 'successor') {
       const { channel } = draft.primitive(slot)
-      if (channel?.supervisorEnd === OPEN)
+      if (channel?.supervisorEnd === OPEN && channel.primitiveEnd === OPEN)
         draft.setChannel(slot, { toSupervisor: behind(channel.toSupervisor, message) })
       return
     }
     const at = this.primitive.sessions.findIndex(({ greeting }) => greeting === ADMITTED)
     const session = this.primitive.sessions[at]
-    if (session?.supervisorEnd === OPEN)
+    // Nothing is said on a connection that this process has closed.
+    if (session?.supervisorEnd === OPEN && session.primitiveEnd === OPEN)
       draft.setSession(slot, at, { toSupervisor: behind(session.toSupervisor, message) })
   }
 
