@@ -24,7 +24,6 @@ export async function askHello(path: string, options: AskOptions): Promise<Hello
       resolve(hello)
     }
     const giveUp = (): void => finish(null)
-    const timer = setTimeout(giveUp, options.timeoutMs)
     const channel = new MessageChannel(outcome.fd, {
       onMessage: (message) => {
         if (message.type === 'Hello') finish(message)
@@ -33,6 +32,8 @@ export async function askHello(path: string, options: AskOptions): Promise<Hello
       onEnd: giveUp,
       onViolation: giveUp,
     })
+    // Not before there is something to close: without a channel nobody would be there to catch what it throws.
+    const timer = setTimeout(giveUp, options.timeoutMs)
     if (options.signal?.aborted) giveUp()
     else options.signal?.addEventListener('abort', giveUp, { once: true })
   })
