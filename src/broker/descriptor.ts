@@ -6,8 +6,7 @@
  */
 
 import { isErrno, uninterrupted } from '../os/errno.js'
-import { native } from '../os/native.js'
-import { type Watch, watchFd } from '../os/readiness.js'
+import { native, type Poll } from '../os/native.js'
 import type { FrameDecoder } from '../wire/broker/framing.js'
 
 const { POLL_READABLE, POLL_WRITABLE, POLL_DISCONNECT, SHUT_RDWR } = native.constants
@@ -21,12 +20,10 @@ export type ReadOutcome =
   | { readonly kind: 'end' }
 
 export class Descriptor {
-  #watch: Watch | null = null
+  #poll: Poll | null = null
   #onReady: (() => void) | null = null
   #events = 0
   #closed = false
-  /** Another process holds the same connection, or is about to: closing our descriptor is not its end. */
-  shared = false
 
   /** Takes the fd over. */
   constructor(readonly fd: number) {}
@@ -37,17 +34,23 @@ export class Descriptor {
 
   /** Calls back until `ignore()`, at most once per loop iteration: readable, or the peer is gone. */
   whenReadable(callback: () => void) {
-    this.#want(POLL_READABLE, callback)
+    this.#watch(POLL_READABLE, callback)
   }
   whenWritable(callback: () => void) {
-    this.#want(POLL_WRITABLE, callback)
+    this.#watch(POLL_WRITABLE, callback)
   }
   /** The peer closed, or half-closed: ask {@link hungUp} which. */
   whenHungUp(callback: () => void) {
-    this.#want(POLL_DISCONNECT, callback)
+    this.#watch(POLL_DISCONNECT, callback)
   }
 
-  /** Nobody is called any more. The kernel is not told: what was wanted comes once at most. */
+  /** Runs when there is something to read. Asking first is cheap; a read that finds nothing costs an exception. */
+  onceReadable(callback: () => void) {
+    if (native.pendingBytes(this.fd) > 0) callback()
+    else this.whenReadable(callback)
+  }
+
+  /** Nobody is called any more. The kernel is told only if something comes: most often the same is awaited again. */
   ignore() {
     this.#onReady = null
   }
@@ -58,7 +61,7 @@ export class Descriptor {
       const body = decoder.next()
       if (body !== null) return { kind: 'frame', body }
       const room = Buffer.allocUnsafe(Math.min(decoder.wanted, READ_BYTES))
-      const count = this.read(room)
+      const count = this.#take(room)
       if (count === null) return { kind: 'wait' }
       if (count === 0) return { kind: 'end' }
       decoder.push(room.subarray(0, count))
@@ -66,15 +69,27 @@ export class Descriptor {
   }
 
   /** Bytes read, 0 at the end of the stream, null when there are none now. @throws errno exceptions */
+  #take(into: Uint8Array): number | null {
+    try {
+      return uninterrupted(() => native.recv(this.fd, into))
+    } catch (error) {
+      if (isErrno(error, 'EAGAIN')) return null
+      throw error
+    }
+  }
+
   read(into: Uint8Array): number | null {
-    const count = uninterrupted(() => native.recv(this.fd, into, true))
-    return count < 0 ? null : count
+    return this.#take(into)
   }
 
   /** As read, and the bytes stay in the kernel. */
   peek(into: Uint8Array): number | null {
-    const count = uninterrupted(() => native.peek(this.fd, into, true))
-    return count < 0 ? null : count
+    try {
+      return uninterrupted(() => native.peek(this.fd, into))
+    } catch (error) {
+      if (isErrno(error, 'EAGAIN')) return null
+      throw error
+    }
   }
 
   /** Bytes the kernel took, 0 when it has no room. @throws EPIPE and its like */
@@ -107,7 +122,7 @@ export class Descriptor {
 
   /** Gone altogether; a half-closed peer is still there. */
   hungUp(): boolean {
-    return this.#closed || uninterrupted(() => native.hungUp(this.fd)) !== 0
+    return this.#closed || uninterrupted(() => native.hungUp(this.fd))
   }
 
   /** The end for every holder of this connection, in whatever process (INV-22). */
@@ -135,21 +150,30 @@ export class Descriptor {
     this.#closed = true
     this.#onReady = null
     this.#events = 0
-    this.#watch?.end(this.shared)
-    this.#watch = null
+    this.#poll?.close()
+    this.#poll = null
   }
 
-  #want(events: number, callback: () => void) {
+  #watch(events: number, callback: () => void) {
     if (this.#closed) return
     this.#onReady = callback
+    if (this.#events === events) return
+    this.#poll ??= new native.Poll(this.fd, (_events, failed) => this.#ready(failed))
     this.#events = events
-    this.#watch ??= watchFd(this.fd, () => this.#ready())
-    this.#watch.want(events)
+    this.#poll.start(events)
   }
 
-  #ready() {
+  #ready(failed: boolean) {
+    const events = this.#events
+    if (this.#onReady === null && !failed) {
+      this.#events = 0
+      this.#poll?.stop()
+      return
+    }
+    // After an error condition the watcher has stopped itself; what the error is, the next read or write tells.
+    if (failed) this.#events = 0
     const call = this.#onReady
     call?.()
-    if (call !== null && this.#onReady === call) this.#watch?.want(this.#events)
+    if (failed && call !== null && this.#onReady === call) this.#watch(events, call)
   }
 }

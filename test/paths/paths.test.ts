@@ -1,56 +1,48 @@
-/** A few generated paths on real processes; `npm run test:paths` drives all that can be. */
-import { expect, test } from 'vitest'
-import { handoffPaths } from '../../machines/handoff/paths.js'
-import { drive } from './drive.js'
-import { ModelRuns } from './inclusion.js'
-import { BOUNDS, scriptsOf } from './scripts.js'
+/** A few generated paths on real processes; `npm run test:paths` walks all of them. */
+import { beforeAll, describe, expect, test } from 'vitest'
+import { castWithout } from '../../machines/handoff/world/decisions.js'
+import { type Bounds, cover, type Path } from './generate.js'
+import { NOT_DRIVEN } from './not-driven.js'
+import { EVERYTHING } from './trace.js'
+import { walk } from './walked.js'
 
-const { world, graph } = handoffPaths('committed', BOUNDS, 0)
-const runs = new ModelRuns(world, graph)
-const { drivable } = scriptsOf(world, graph)
+const ONE_SWAP: Bounds = { swaps: 1, faults: 1, restarts: 1 }
 
-test.each([
-  'nothing breaks',
-  'A:drain:fails',
-  'A:seal:fails',
-  'B:openState:unhealthy',
-  'kill:S in swap attempting.sealing.listening',
-  'kill:A in incumbent sealed',
-  'kill:B in successor taking.opening',
-])('%s: real processes pass the states of one run of the model, and end where it does', async (name) => {
-  const script = drivable.find((one) => one.name === name)
-  if (script === undefined) throw new Error(`the model has no path to ${name}`)
-  expect(await drive(script, runs)).toMatchObject({ struck: true, wrong: [] })
+describe('real processes on generated paths', () => {
+  let paths: readonly Path[]
+  beforeAll(() => {
+    paths = cover({ 'one swap': ONE_SWAP }).paths
+  })
+
+  // The deepest path of all, and one for each kind of fault.
+  test.each([
+    ['the supervisor is killed in mid-swap', (path: Path) => path.labels.includes('kill:S')],
+    ['a hook fails', (path: Path) => path.labels.includes('A:seal:fails')],
+    ['a system call fails', (path: Path) => path.labels.includes('B:acquireLock:fails')],
+    ['the successor is unhealthy', (path: Path) => path.labels.includes('B:openState:unhealthy')],
+    ['a limit passes too soon', (path: Path) => path.labels.some((label) => label.startsWith('early:S~swap'))],
+  ])(
+    '%s: after each step machines and world are as in the model',
+    async (_what, isIt) => {
+      const path = paths.find(isIt)
+      if (path === undefined) throw new Error('the model has no such path')
+      const { wrong, steps } = await walk(path)
+      expect({ wrong, steps }).toEqual({ wrong: null, steps: path.labels.length })
+    },
+    240_000,
+  )
 })
 
-const walk = {
-  'A.incumbent': ['acquiringLock.trying', 'opening', 'publishing', 'serving.alone', 'serving.attended'],
-  'B.successor': ['waiting.preparing', 'waiting.copying', 'waiting.greeting', 'waiting.awaitingBegin'],
-  swap: [
-    'journaling',
-    'spawning',
-    'attempting.awaitingSuccessor',
-    'attempting.recording',
-    'attempting.dialling',
-    'attempting.awaitingIncumbent',
-    'attempting.draining.listening',
-  ],
-}
-const facts = { lock: 'A', answers: 'A', accepts: 'A' }
-const calm = (_label: string, kind: string) => kind !== 'fault'
+test('a machine that does otherwise than its model is found out at the step where they part', async () => {
+  // This model resumes in memory what ours opens from disk.
+  const bounds = { ...ONE_SWAP, cast: castWithout(['reopen']), focus: { faults: /B:openState:fails/ } }
+  const path = cover({ 'without reopening': bounds }).paths.find(({ labels }) => labels.includes('A:resume'))
+  if (path === undefined) throw new Error('this model does not resume')
+  const { wrong } = await walk(path, 20_000)
+  expect(wrong).toMatch(/the incumbent of \d+ should be\s+\{"state":"resuming".*is\s+\{"state":"reopening"/s)
+}, 240_000)
 
-test('a run that the model knows is explained by the steps that lead there', () => {
-  const labels = runs.explain(walk, facts, calm)?.labels ?? []
-  expect(labels).toContain('S:dialIncumbent')
-  expect(labels.at(-1)).toMatch(/^(A|B|S)/)
-})
-
-test.each([
-  ['a state in another order', { ...walk, swap: ['spawning', 'journaling', ...walk.swap.slice(2)] }, facts],
-  ['a state left out', { ...walk, swap: walk.swap.filter((state) => state !== 'spawning') }, facts],
-  ['a machine that goes on alone', { ...walk, 'B.successor': [...walk['B.successor'], 'taking.opening'] }, facts],
-  ['another holder of the lock', walk, { ...facts, lock: 'B' }],
-  ['nobody on the path', walk, { ...facts, answers: null }],
-])('%s is no run of the model', (_name, seen, measured) => {
-  expect(runs.explain(seen, measured, calm)).toBeNull()
+test('what is not driven exists, and is told with a reason', () => {
+  expect(Object.keys(NOT_DRIVEN).filter((id) => !EVERYTHING.includes(id))).toEqual([])
+  expect(Object.values(NOT_DRIVEN).filter((reason) => reason.length < 20)).toEqual([])
 })

@@ -78,8 +78,8 @@ const isOwnBusiness = (effect: Effect): boolean => effect.kind === 'action' && O
 export function createCast(settings: Settings, changed: Partial<Cast> = {}) {
   const policy: Policy = {
     ...DEFAULT_POLICY,
-    // A second failed start in a row is as good as the eighth: what matters is that pausing has two speeds.
-    crashLoopLimit: 1,
+    // A second failed start in a row is as good as the eighth.
+    crashLoopLimit: settings.crashLoopLimit,
     probationMs: settings.probation ? 30_000 : 0,
   }
   const player = (machine: AnyStateMachine, name: string): Player => {

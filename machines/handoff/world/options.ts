@@ -74,6 +74,8 @@ export interface WorldOptions extends Partial<Bounds> {
    * plus slack. Default: true.
    */
   readonly t1?: boolean
+  /** Failed starts in a row that make a crash loop. Default: 1; what matters is that pausing has two speeds. */
+  readonly crashLoopLimit?: number
   /** Who plays what; a role left out is played by our own machine. */
   readonly cast?: Partial<Cast>
   /** Places for processes: one more than ever live, or are referred to, at the same time. Default: 5. */
@@ -93,6 +95,7 @@ export interface Settings extends Bounds {
   readonly faultKinds: ReadonlySet<FaultKind>
   readonly timers: TimerRule
   readonly t1: boolean
+  readonly crashLoopLimit: number
   readonly slots: number
 }
 
@@ -107,5 +110,6 @@ export const settingsOf = (options: WorldOptions): Settings => ({
   faultKinds: new Set(options.faultKinds ?? FAULT_KINDS),
   timers: options.timers ?? 'patient',
   t1: options.t1 ?? true,
+  crashLoopLimit: options.crashLoopLimit ?? 1,
   slots: options.slots ?? 5,
 })
