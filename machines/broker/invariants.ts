@@ -5,7 +5,7 @@ import type { BrokerWorld } from './world.js'
 
 type State = BrokerWorldState
 
-/** INV-21 to INV-29, and what must be seen happening so that they do not hold for want of events. */
+/** INV-21 to INV-30, and what must be seen happening so that they do not hold for want of events. */
 export function brokerProperties({ steppers }: Pick<BrokerWorld, 'steppers'>): readonly Property<State>[] {
   const view = (state: State, role: Role) => {
     const { machine } = state[role]
@@ -14,6 +14,8 @@ export function brokerProperties({ steppers }: Pick<BrokerWorld, 'steppers'>): r
   const has = (state: State, role: Role, tag: string): boolean => view(state, role)?.hasTag(tag) ?? false
   const waits = (proc: Proc, ended: boolean): boolean =>
     proc.alive && proc.machine !== null && proc.outbox.length === 0 && !ended
+  const ended = (state: State, role: Role): boolean =>
+    state[role].alive && has(state, role, 'ended') && state[role].outbox.length === 0
   const settled = (state: State, role: Role): boolean =>
     !state[role].alive || state[role].machine === null || (has(state, role, 'ended') && state[role].outbox.length === 0)
 
@@ -21,8 +23,11 @@ export function brokerProperties({ steppers }: Pick<BrokerWorld, 'steppers'>): r
     {
       id: 'INV-21',
       kind: 'always',
-      says: 'a token is consumed at most once, and EVENT is written only for a consumed one',
-      holds: ({ ghosts }) => ghosts.tokensConsumed <= 1 && (!ghosts.readyWritten || ghosts.tokensConsumed === 1),
+      says: 'a token is consumed at most once, EVENT is written only for a consumed one, and a failed handoff leaves none',
+      holds: ({ ghosts }) => {
+        if (ghosts.screened && ghosts.brokerReport === 'fellBack' && !ghosts.tokenRevoked) return 'a token is left'
+        return ghosts.tokensConsumed <= 1 && (!ghosts.readyWritten || ghosts.tokensConsumed === 1)
+      },
     },
     {
       id: 'INV-22',
@@ -70,9 +75,22 @@ export function brokerProperties({ steppers }: Pick<BrokerWorld, 'steppers'>): r
     {
       id: 'INV-27',
       kind: 'always',
-      says: 'the broker’s report is the truth: adopted means that EVENT was written, fallen back that it was not',
-      holds: ({ ghosts }) =>
-        ghosts.brokerReport === 'none' || (ghosts.brokerReport === 'adopted') === ghosts.readyWritten,
+      says: 'every end is reported, and the broker’s report is the truth: adopted means that EVENT was written',
+      holds: (state) => {
+        const { brokerReport, backendReport, readyWritten } = state.ghosts
+        if (ended(state, 'broker') && brokerReport === 'none') return 'the broker is silent'
+        if (ended(state, 'backend') && backendReport === 'none') return 'the backend is silent'
+        return brokerReport === 'none' || (brokerReport === 'adopted') === readyWritten
+      },
+    },
+    {
+      id: 'INV-30',
+      kind: 'always',
+      says: 'a client never has two connections at a time, and none when it has failed',
+      holds: (state) => {
+        if (state.plain.dialled && state.conn.clientOpen) return 'two'
+        return !(ended(state, 'client') && has(state, 'client', 'failed') && state.conn.clientOpen) || 'one too many'
+      },
     },
     {
       id: 'INV-28',
@@ -89,8 +107,8 @@ export function brokerProperties({ steppers }: Pick<BrokerWorld, 'steppers'>): r
       holds: (state) => {
         if (!settled(state, 'broker') || !settled(state, 'backend')) return state.mute
         const { conn, handoff } = state
-        const brokerClean = !conn.brokerHolds && !handoff.brokerOpen
-        return brokerClean && (!conn.backendHolds || (has(state, 'backend', 'serving') && conn.clientOpen))
+        const clean = !conn.brokerHolds && !handoff.brokerOpen && !handoff.backendOpen
+        return clean && (!conn.backendHolds || (has(state, 'backend', 'serving') && conn.clientOpen))
       },
       stays: true,
     },
