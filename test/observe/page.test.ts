@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { pagesFor } from '../../src/cli/inspect.js'
 import { openRelay, type Relay } from '../../src/observe/relay.js'
 import { createSupervisor } from '../../src/supervisor/create-supervisor.js'
@@ -19,6 +19,10 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const PICTURES =
   process.env.RECORD_SCREENSHOTS === '1' ? join(ROOT, 'visualizations/screenshots') : join(ROOT, 'artefacts')
 const log = pino({ level: 'silent' })
+
+/** A browser, a supervisor and swaps on a busy machine: how long they take says something about that machine alone. */
+const PATIENCE_MS = 300_000
+vi.setConfig({ testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS })
 
 let dir: string
 let relay: Relay
@@ -84,6 +88,7 @@ beforeAll(async () => {
   })
   browser = await chromium.launch({ executablePath: chromiumPath(), args: ['--no-sandbox'] })
   page = await browser.newPage({ viewport: { width: 1600, height: 950 }, colorScheme: 'light' })
+  page.setDefaultTimeout(PATIENCE_MS)
   page.on('request', (request) => loaded.push(request.url()))
   page.on('pageerror', (error) => broken.push(error.message))
   await page.goto(relay.pageUrl)

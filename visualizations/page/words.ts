@@ -6,6 +6,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'supervisor.recovering.fencing': 'something of an unfinished swap neither serves nor ends: it is removed',
   'supervisor.starting': 'starts the program and waits until it answers',
   'supervisor.serving': 'a program serves; ready for a swap',
+  'supervisor.serving.rehearsing': 'a program serves; a new build is tried beside it, and is ended in any case',
   'supervisor.swapping': 'a swap is under way',
   'supervisor.settled': 'the swap has ended',
   'supervisor.pausing': 'the program died: waits a moment before it is started again; clients wait in the queue',

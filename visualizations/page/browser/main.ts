@@ -14,7 +14,7 @@ let chosen: string | null = null
 const TITLES = {
   supervisor: 'Supervisor',
   swap: 'The swap it conducts',
-  incumbent: 'Incumbent: the old program',
+  incumbent: 'Incumbent: the running program',
   successor: 'Successor: the new program',
 }
 type Role = keyof typeof TITLES

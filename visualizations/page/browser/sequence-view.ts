@@ -62,11 +62,17 @@ function lanesAt(one: Said, next: Said | undefined, i: number): SVGElement[] {
   })
 }
 
+/** A successor that was told Commit lets go of its channel: so it should be. */
+const isFarewell = ({ from, what }: Said, before: readonly Said[]): boolean =>
+  what === 'connection ended' &&
+  from === 'successor' &&
+  before.some((said) => said.what === 'Commit' && said.to === 'successor')
+
 function rowOf(one: Said, swap: SwapView, i: number, isLast: boolean): SVGElement[] {
   const y = rowY(i)
   const [x1, x2] = [laneX(one.from), laneX(one.to)]
   const what = one.what.replace(' on the control path', '')
-  const bad = BAD.test(one.what) ? ' bad' : ''
+  const bad = BAD.test(one.what) && !isFarewell(one, swap.said.slice(0, i)) ? ' bad' : ''
   const parts: SVGElement[] = []
   if (isLast && swap.endedAt === null)
     parts.push(svg('rect', { class: 'fresh', x: 0, y: y - 15, width: WIDTH, height: 21, rx: 4 }))
@@ -84,7 +90,7 @@ function rowOf(one: Said, swap: SwapView, i: number, isLast: boolean): SVGElemen
   const label = svg(
     'text',
     { class: `label${isMessage ? '' : ' notice'}${bad}`, x: at, y: isMessage ? y - 4 : y + 3 },
-    one.what,
+    what,
   )
   if (!isMessage) {
     const width = what.length * 5.6 + 12
