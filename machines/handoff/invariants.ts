@@ -6,6 +6,7 @@
  */
 import type { Property, Step } from '../explore/index.js'
 import type { SwapOutput } from './swap.machine.js'
+import type { Players } from './world/cast.js'
 import type { HandoffWorld } from './world/handoff-world.js'
 import { answers, areSocketsOpen, whoAnswers } from './world/kernel.js'
 import { type HandoffState, NONE, OPEN, type Primitive, type Slot } from './world/state.js'
@@ -46,12 +47,7 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
       readonly incumbentPid: number
       readonly successorPid: number | null
     }
-  /** The outcome that a step reports, or null. */
-  const reported = (from: HandoffState, { label }: Step<HandoffState>): SwapOutput | null => {
-    if (label !== 'S!reportOutcome') return null
-    const effect = players.firstOf(from.supervisor.outbox)
-    return effect?.kind === 'action' ? (effect.params as SwapOutput) : null
-  }
+  const reported = (from: HandoffState, step: Step<HandoffState>) => outcomeAt(players, from, step)
   /**
    * The exception of INV-09, -12 and -13: it died (SIGKILL, or a fault of its own) after the supervisor's last look, and
    * the news of it is still on its way. No protocol can rule that out.
@@ -68,7 +64,7 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
   const wasJustStopped = ({ primitives }: HandoffState, slot: Slot) => {
     const primitive = primitives[slot]
     if (primitive?.life !== 'running' || primitive.role !== 'incumbent' || !primitive.broken) return false
-    const view = players.incumbent.stepper.view(primitive.machine)
+    const view = players.playerOf(primitive).stepper.view(primitive.machine)
     return ['stopping', 'closing', 'exiting'].some((state) => view.matches(state))
   }
   const isExcused = (state: HandoffState, slot: Slot) =>
@@ -229,15 +225,47 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
   ]
 }
 
+/** The outcome that a step reports. */
+function outcomeAt(players: Players, from: HandoffState, { label }: Step<HandoffState>): SwapOutput | null {
+  if (label !== 'S!reportOutcome') return null
+  const effect = players.firstOf(from.supervisor.outbox)
+  return effect?.kind === 'action' ? (effect.params as SwapOutput) : null
+}
+
+/** With versions mixed too, swaps commit, from each build to the other, and are rolled back. */
+export function mixedSightings({ players, settings }: HandoffWorld): Property<HandoffState>[] {
+  const sighting = (id: string, says: string, holds: (from: HandoffState, outcome: SwapOutput) => boolean) =>
+    ({
+      id,
+      says,
+      kind: 'sometimesEdge',
+      holds: (from, step) => {
+        const outcome = outcomeAt(players, from, step)
+        return outcome !== null && holds(from, outcome)
+      },
+    }) satisfies Property<HandoffState>
+  const commitsTo =
+    (build: number) =>
+    (from: HandoffState, { result, failover, servingPid }: SwapOutput) =>
+      result === 'committed' && !failover && from.primitives[(servingPid ?? 0) - 1]?.build === build
+  return [
+    ...(settings.alternates
+      ? [
+          sighting('committed to the other build', 'a swap to the other build commits', commitsTo(1)),
+          sighting('committed back', 'a swap back commits', commitsTo(0)),
+        ]
+      : [sighting('committed', 'a swap commits', commitsTo(0))]),
+    sighting('rolledBack', 'a swap is rolled back', (_, { result }) => result === 'rolledBack'),
+  ]
+}
+
 /** A world in which nothing happens keeps every promise: these must happen. */
 export function handoffSightings({ players, settings }: HandoffWorld): Property<HandoffState>[] {
   const edge = (id: string, says: string, holds: (from: HandoffState, step: Step<HandoffState>) => boolean) =>
     ({ id, says, kind: 'sometimesEdge', holds }) satisfies Property<HandoffState>
   const reports =
     (result: SwapOutput['result'], failover?: boolean) => (from: HandoffState, step: Step<HandoffState>) => {
-      if (step.label !== 'S!reportOutcome') return false
-      const effect = players.firstOf(from.supervisor.outbox)
-      const outcome = effect?.kind === 'action' ? (effect.params as SwapOutput) : null
+      const outcome = outcomeAt(players, from, step)
       return outcome?.result === result && (failover === undefined || outcome.failover === failover)
     }
   const all = [

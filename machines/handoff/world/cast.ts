@@ -16,8 +16,8 @@ import { DEFAULT_POLICY, type Policy } from '../policy.js'
 import { successorMachine } from '../successor.machine.js'
 import { supervisorMachine } from '../supervisor.machine.js'
 import { swapMachine } from '../swap.machine.js'
-import type { Cast, Settings } from './options.js'
-import { NONE } from './state.js'
+import type { Cast, Settings, WorldOptions } from './options.js'
+import { NONE, type Primitive } from './state.js'
 
 /** A machine whose event types are not known here: worlds send what the tables say. */
 export type Stepper = MachineStepper<AnyStateMachine>
@@ -27,6 +27,9 @@ export interface Facts {
   readonly active: boolean
   readonly live: boolean
   readonly accepting: boolean
+  /** It greets on the control path although it may not serve, and nobody while a session is open (reference). */
+  readonly oneSession: boolean
+  readonly greets: boolean
   readonly timers: readonly Timer[]
 }
 
@@ -75,15 +78,19 @@ type Action = Extract<Effect, { kind: 'action' }>
 
 const isOwnBusiness = (effect: Effect): boolean => effect.kind === 'action' && OWN_BUSINESS.has(effect.type)
 
-export function createCast(settings: Settings, changed: Partial<Cast> = {}) {
+export function createCast(
+  settings: Settings,
+  changed: Partial<Cast> = {},
+  other: WorldOptions['otherBuild'] = undefined,
+) {
   const policy: Policy = {
     ...DEFAULT_POLICY,
     // A second failed start in a row is as good as the eighth.
     crashLoopLimit: settings.crashLoopLimit,
     probationMs: settings.probation ? 30_000 : 0,
   }
-  const player = (machine: AnyStateMachine, name: string): Player => {
-    const stepper = createMachineStepper(machine, { name })
+  const player = (machine: AnyStateMachine): Player => {
+    const stepper = createMachineStepper(machine)
     const known: Facts[] = []
     return {
       stepper,
@@ -139,13 +146,21 @@ export function createCast(settings: Settings, changed: Partial<Cast> = {}) {
     return turn
   }
 
+  const first = {
+    incumbent: player(changed.incumbent ?? incumbentMachine),
+    successor: player(changed.successor ?? successorMachine),
+  }
+  const builds = other ? [first, { incumbent: player(other.incumbent), successor: player(other.successor) }] : [first]
+
   return {
     policy,
-    supervisor: player(changed.supervisor ?? supervisorMachine, 'supervisor'),
-    swap: player(changed.swap ?? swapMachine, 'swap'),
-    incumbent: player(changed.incumbent ?? incumbentMachine, 'incumbent'),
-    successor: player(changed.successor ?? successorMachine, 'successor'),
-    greeting: player(greetingMachine, 'greeting'),
+    supervisor: player(changed.supervisor ?? supervisorMachine),
+    swap: player(changed.swap ?? swapMachine),
+    ...first,
+    greeting: player(greetingMachine),
+    /** The machine that a primitive runs. */
+    playerOf: ({ build, role }: Pick<Primitive, 'build' | 'role'>): Player => (builds[build] ?? first)[role],
+    builds,
     turnOf,
     isOwnBusiness,
     firstOf: (outbox: number): Effect | undefined => outboxes[outbox]?.[0],
@@ -169,6 +184,8 @@ function factsOf(stepper: Stepper, snapshot: SnapshotId): Facts {
     active,
     live: (view.output as { live?: boolean } | undefined)?.live === true,
     accepting: active && view.hasTag('accepting'),
+    oneSession: active && view.hasTag('oneSession'),
+    greets: active && view.hasTag('greets'),
     timers: active ? timersOf(stepper, snapshot) : [],
   }
 }

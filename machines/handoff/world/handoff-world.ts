@@ -19,7 +19,7 @@ export interface HandoffWorld extends World<HandoffState> {
 
 export function createHandoffWorld(options: WorldOptions = {}): HandoffWorld {
   const settings = settingsOf(options)
-  const players = createCast(settings, options.cast)
+  const players = createCast(settings, options.cast, options.otherBuild)
   const pools = createPools()
   const makers: Makers = { players, pools, settings }
   const { supervisor, swap, incumbent, successor, greeting } = players
@@ -136,7 +136,7 @@ export function describeWorld(state: HandoffState, players: Players) {
                 primitive.life === 'dead'
                   ? 'dead'
                   : {
-                      [primitive.role]: players[primitive.role].stepper.view(primitive.machine).value,
+                      [primitive.role]: players.playerOf(primitive).stepper.view(primitive.machine).value,
                       accepting: primitive.accepting,
                       open: primitive.open,
                       ...(primitive.hung ? { hung: true } : {}),

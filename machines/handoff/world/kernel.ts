@@ -19,18 +19,43 @@ export function answers(
     primitive.role === 'incumbent' &&
     primitive.accepting &&
     !primitive.blocked &&
-    players.incumbent.facts(primitive.machine).accepting
+    players.playerOf(primitive).facts(primitive.machine).accepting
   )
 }
+
+/** What a look at the control path finds. Ours greets when it serves; the reference whenever its loop waits for somebody. */
+export function greets(
+  state: Pick<HandoffState, 'kernel' | 'primitives'> | Draft,
+  players: Players,
+  slot: Slot,
+): boolean {
+  const primitive = state.primitives[slot]
+  if (state.kernel.path !== slot || primitive?.life !== 'running' || primitive.blocked) return false
+  // Its loop comes to the socket when it has done what it decided.
+  const facts = players.playerOf(primitive).facts(primitive.machine)
+  return facts.oneSession
+    ? facts.greets && primitive.outbox === 0 && !isTaken(primitive)
+    : answers(state, players, slot)
+}
+
+/** Somebody was greeted and is not gone. */
+export const isTaken = ({ sessions }: Pick<Primitive, 'sessions'>): boolean =>
+  sessions.some(({ greeting, primitiveEnd }) => greeting !== BACKLOG && primitiveEnd === OPEN)
+
+export const whoGreets = (state: HandoffState | Draft, players: Players): Slot =>
+  state.kernel.path !== NONE && greets(state, players, state.kernel.path) ? state.kernel.path : NONE
 
 /**
  * A look is answered only after everything that lay in other connections before it was taken (contract of the control
  * server): a Hello that an unread PrepareHandoff contradicts would be a promise broken at once (INV-12).
  */
-export function canBeAsked({ primitives }: HandoffState, slot: Slot): boolean {
+export function canBeAsked({ primitives }: HandoffState, players: Players, slot: Slot): boolean {
   const primitive = primitives[slot]
   // Who is blocked never answers: the look ends by its own limit.
   if (primitive?.life !== 'running' || primitive.blocked) return true
+  // The reference's loop comes back to its socket when the hook that it waits for has ended.
+  const isOneSession = players.playerOf(primitive).facts(primitive.machine).oneSession
+  if (isOneSession && primitive.job !== NONE && !primitive.hung) return false
   return !primitive.sessions.some(
     ({ greeting, primitiveEnd, toPrimitive, supervisorEnd }) =>
       greeting !== BACKLOG &&
@@ -57,14 +82,15 @@ export function tryLock(draft: Draft, slot: Slot): boolean {
 }
 
 /** @returns its place. @throws RangeError when the world has too few. */
-export function fork(draft: Draft, players: Players, role: Role, input: unknown): Slot {
+export function fork(draft: Draft, players: Players, role: Role, input: unknown, build = 0): Slot {
   const slot = draft.finish().primitives.indexOf(null)
   if (slot === -1) throw new RangeError('the world has too few places for processes: raise `slots`')
-  const turn = players.turnOf(players[role].stepper.start(input))
+  const turn = players.turnOf(players.playerOf({ build, role }).stepper.start(input))
   const job = turn.local.find((effect) => effect.kind === 'start')
   draft.primitives[slot] = {
     life: 'running',
     role,
+    build,
     machine: turn.snapshot,
     outbox: turn.outbox,
     job: job?.kind === 'start' ? players.jobId({ id: job.id, src: job.src, input: job.input }) : NONE,
@@ -123,6 +149,7 @@ export function end(draft: Draft, slot: Slot, broken: boolean): void {
     life: 'dead',
     machine: 0,
     role: 'incumbent',
+    build: 0,
     report: 'none',
     broken,
     channel: left(channel),

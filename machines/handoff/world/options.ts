@@ -78,6 +78,8 @@ export interface WorldOptions extends Partial<Bounds> {
   readonly crashLoopLimit?: number
   /** Who plays what; a role left out is played by our own machine. */
   readonly cast?: Partial<Cast>
+  /** Another build of the primitive: every swap starts the one that the incumbent is not. Cold starts are of `cast`. */
+  readonly otherBuild?: Pick<Cast, 'incumbent' | 'successor'>
   /** Places for processes: one more than ever live, or are referred to, at the same time. Default: 5. */
   readonly slots?: number
 }
@@ -97,6 +99,8 @@ export interface Settings extends Bounds {
   readonly t1: boolean
   readonly crashLoopLimit: number
   readonly slots: number
+  /** Swaps go from one build to the other and back. */
+  readonly alternates: boolean
 }
 
 export const settingsOf = (options: WorldOptions): Settings => ({
@@ -112,4 +116,5 @@ export const settingsOf = (options: WorldOptions): Settings => ({
   t1: options.t1 ?? true,
   crashLoopLimit: options.crashLoopLimit ?? 1,
   slots: options.slots ?? 5,
+  alternates: options.otherBuild !== undefined,
 })

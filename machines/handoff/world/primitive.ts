@@ -2,10 +2,11 @@
 import { doneEvent, errorEvent, type Step, type StepKind, type Stepped } from '../../explore/index.js'
 import type { FromIncumbent, FromSuccessor, ToIncumbent, ToSuccessor } from '../messages.js'
 import type { Policy } from '../policy.js'
+import type { OpenReport } from '../successor.machine.js'
 import { toIncumbentEvent, toSuccessorEvent } from '../translate.js'
-import type { Players } from './cast.js'
+import type { Job, Players } from './cast.js'
 import { Draft, pidOf } from './draft.js'
-import { canBeAsked, end, exit, tryLock, whoAnswers } from './kernel.js'
+import { canBeAsked, end, exit, isTaken, tryLock, whoGreets } from './kernel.js'
 import type { FaultKind, Settings } from './options.js'
 import {
   ADMITTED,
@@ -101,9 +102,9 @@ class PrimitiveSteps implements ProcessSteps {
     this.steps = []
     if (primitive.blocked || primitive.outbox !== 0 || (this.isBusy && makers.settings.timers !== 'reckless'))
       return this.steps
-    for (const timer of makers.players[primitive.role].facts(primitive.machine).timers) {
+    for (const timer of makers.players.playerOf(primitive).facts(primitive.machine).timers) {
       if (makers.settings.t1 && SUPERVISED.has(timer.delay) && this.isSupervised()) continue
-      this.timer(`${name}~${timer.name}`, POLLS.has(timer.delay) ? 'due' : timing, (draft) => {
+      this.timer(`${name}~${timer.name}`, this.timingOf(timer.delay, timing), (draft) => {
         this.tell(draft, timer.event)
       })
     }
@@ -139,6 +140,17 @@ class PrimitiveSteps implements ProcessSteps {
     })
   }
 
+  /**
+   * Where timers are free, one that passes while a hook of its own process still runs is the hook's fault, as `hookHang` is:
+   * hooks keep their budgets unless they break.
+   */
+  private timingOf(delay: string, timing: Timing): Timing {
+    if (POLLS.has(delay)) return 'due'
+    const { players, settings } = this.makers
+    const isHookRunning = !this.primitive.hung && HOOKS.has(players.job(this.primitive.job)?.src ?? '')
+    return isHookRunning && settings.timers !== 'patient' ? 'early' : timing
+  }
+
   /** T1: a supervisor that runs and holds our stream decides first. */
   private isSupervised(): boolean {
     const { channel, sessions, role } = this.primitive
@@ -148,14 +160,15 @@ class PrimitiveSteps implements ProcessSteps {
 
   private tell(draft: Draft, event: { readonly type: string }): void {
     const { players } = this.makers
-    const { role, machine } = draft.primitive(this.slot)
-    take(draft, players, this.slot, players[role].stepper.send(machine, event))
-    if (!players[role].facts(draft.primitive(this.slot).machine).live) return
+    const before = draft.primitive(this.slot)
+    const player = players.playerOf(before)
+    take(draft, players, this.slot, player.stepper.send(before.machine, event))
+    if (!player.facts(draft.primitive(this.slot).machine).live) return
     // Published: its door lets go of the channel and goes on with the incumbent's machine.
     draft.setChannel(this.slot, { primitiveEnd: CLOSED, toPrimitive: [] })
     draft.setPrimitive(this.slot, { role: 'incumbent' })
     const input = { policy: players.policy, start: 'live', canResume: this.makers.settings.canResume }
-    take(draft, players, this.slot, players.incumbent.stepper.start(input))
+    take(draft, players, this.slot, players.playerOf(draft.primitive(this.slot)).stepper.start(input))
   }
 
   private effect(): void {
@@ -188,6 +201,9 @@ class PrimitiveSteps implements ProcessSteps {
           return
         case 'closeSession':
           this.closeSession(draft)
+          return
+        case 'closeChannel':
+          draft.setChannel(slot, { primitiveEnd: CLOSED, toPrimitive: [] })
           return
         case 'exitProcess':
           exit(draft, slot, primitive.broken)
@@ -229,8 +245,10 @@ class PrimitiveSteps implements ProcessSteps {
   // --- connections on the control socket, before one of them is the session ---
 
   private serves(draft: Draft): boolean {
-    const { role, machine, accepting } = draft.primitive(this.slot)
-    return role === 'incumbent' && accepting && this.makers.players.incumbent.facts(machine).accepting
+    const primitive = draft.primitive(this.slot)
+    const facts = this.makers.players.playerOf(primitive).facts(primitive.machine)
+    if (facts.oneSession) return facts.greets
+    return primitive.role === 'incumbent' && primitive.accepting && facts.accepting
   }
 
   /** Who was greeted and not heard yet was promised too much. */
@@ -246,10 +264,12 @@ class PrimitiveSteps implements ProcessSteps {
     const { players } = this.makers
     const { slot, name, primitive } = this
     if (primitive.role !== 'incumbent') return
+    const facts = players.playerOf(primitive).facts(primitive.machine)
+    const isOneSession = facts.oneSession
     primitive.sessions.forEach(({ greeting, toPrimitive, supervisorEnd, primitiveEnd }, at) => {
       if (greeting === ADMITTED || primitiveEnd === CLOSED) return
       if (greeting === BACKLOG) {
-        if (canBeAsked(this.state, slot))
+        if (canBeAsked(this.state, players, slot) && (!isOneSession || (facts.greets && !isTaken(primitive))))
           this.add(`${name}.accept#${at}`, 'progress', (draft) => {
             // Whoever asks a process that does not serve must not take silence for service.
             if (this.serves(draft)) this.greeting(draft, at, players.greeting.stepper.start({ policy: players.policy }))
@@ -406,11 +426,11 @@ class PrimitiveSteps implements ProcessSteps {
     if (job === null || primitive.hung) return
     const { id, src } = job
     const { path } = this.state.kernel
-    if (src === 'probeControl' && path !== NONE && !canBeAsked(this.state, path)) return
+    if (src === 'probeControl' && path !== NONE && !canBeAsked(this.state, players, path)) return
     const isHook = HOOKS.has(src)
     const fail = (error: string) => (draft: Draft) => this.tell(draft, errorEvent(id, error))
     this.add(`${name}:${src}`, 'progress', (draft) => {
-      const answer = this.perform(draft, src)
+      const answer = this.perform(draft, job)
       this.tell(draft, 'error' in answer ? errorEvent(id, answer.error) : doneEvent(id, answer.output))
     })
     if (isHook && primitive.cancelled) this.add(`${name}:${src}:aborted`, 'progress', fail('AbortError'))
@@ -441,7 +461,7 @@ class PrimitiveSteps implements ProcessSteps {
   }
 
   /** What a system call or a hook does to the world when it goes well, and what it answers. */
-  private perform(draft: Draft, src: string): { readonly output?: unknown } | { readonly error: string } {
+  private perform(draft: Draft, { src, input }: Job): { readonly output?: unknown } | { readonly error: string } {
     const { slot } = this
     const { players, settings } = this.makers
     switch (src) {
@@ -453,7 +473,7 @@ class PrimitiveSteps implements ProcessSteps {
         return { output: role === 'successor' ? { healthy: true, ...SEALED } : { canResume: settings.canResume } }
       }
       case 'publishControl': {
-        const owner = whoAnswers(draft, players)
+        const owner = whoGreets(draft, players)
         // A cold start must not rename over the socket of a daemon that serves other data.
         if (!this.primitive.published && this.primitive.role === 'incumbent' && owner !== NONE && owner !== slot)
           return { error: 'EADDRINUSE' }
@@ -471,9 +491,21 @@ class PrimitiveSteps implements ProcessSteps {
         return {}
       case 'resume':
         draft.setPrimitive(slot, { owesResume: false })
+        // In memory, although it had sealed: it writes again (X2). Ours opens anew then.
+        if (this.primitive.sealed) draft.setPrimitive(slot, { open: true, sealed: false })
+        return {}
+      case 'sayReady': {
+        const { channel } = draft.primitive(slot)
+        if (channel?.supervisorEnd !== OPEN) return { error: 'EPIPE' }
+        const ready = players.messageId({ kind: 'Ready', ...(input as OpenReport) } as { readonly kind: string })
+        draft.setChannel(slot, { toSupervisor: behind(channel.toSupervisor, ready) })
+        return {}
+      }
+      case 'unlinkControl':
+        draft.setKernel({ path: NONE })
         return {}
       case 'probeControl': {
-        const owner = whoAnswers(draft, players)
+        const owner = whoGreets(draft, players)
         return { output: { answeredBy: owner === NONE ? 'nobody' : owner === slot ? 'self' : 'other' } }
       }
       case 'prepare':

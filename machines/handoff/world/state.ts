@@ -37,6 +37,8 @@ export interface Primitive {
   /** `dead`: a number in somebody's hand, or bytes that somebody may still read. */
   readonly life: 'running' | 'dead'
   readonly role: Role
+  /** Which of the world's builds it is of. */
+  readonly build: number
   readonly machine: SnapshotId
   /** Effects decided and not executed yet. */
   readonly outbox: number
@@ -146,7 +148,7 @@ export const createPools = () => ({
   ),
   primitive: createPool<Primitive>(
     (p) =>
-      `${p.life}${p.role}${p.machine},${p.outbox},${p.job},${bit(p.stopRequested)}${bit(p.hung)}${bit(p.blocked)}${bit(p.cancelled)}${bit(p.accepting)}${bit(p.open)}${bit(p.sealed)}${bit(p.published)}${bit(p.stale)}${bit(p.owesResume)}${p.report}${bit(p.broken)}|${p.channel?.id ?? '-'}|${p.sessions.map(({ id }) => id).join(',')}`,
+      `${p.life}${p.role}${p.build}${p.machine},${p.outbox},${p.job},${bit(p.stopRequested)}${bit(p.hung)}${bit(p.blocked)}${bit(p.cancelled)}${bit(p.accepting)}${bit(p.open)}${bit(p.sealed)}${bit(p.published)}${bit(p.stale)}${bit(p.owesResume)}${p.report}${bit(p.broken)}|${p.channel?.id ?? '-'}|${p.sessions.map(({ id }) => id).join(',')}`,
   ),
   supervisor: createPool<Supervisor>(
     (s) =>

@@ -6,10 +6,10 @@ import type { SwapOutput } from '../swap.machine.js'
 import { fromIncumbent, fromRehearsed, fromSuccessor } from '../translate.js'
 import type { Job, Players, Stepper } from './cast.js'
 import { Draft, pidOf, slotOf } from './draft.js'
-import { answers, canBeAsked, end, endSupervisor, fork, signal, whoAnswers } from './kernel.js'
+import { canBeAsked, end, endSupervisor, fork, greets, signal, whoGreets } from './kernel.js'
 import type { FaultKind } from './options.js'
 import { type Makers, nameOf, POLLS, type ProcessSteps, pidsOf, restOf, type Timing } from './primitive.js'
-import { BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Slot, type Supervisor } from './state.js'
+import { BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Primitive, type Slot, type Supervisor } from './state.js'
 import { behind, isHeard, isStrange, type StrangeFrame, supervisorOutbursts } from './strange.js'
 
 /** What the swap machine knows of the two processes it is about. */
@@ -27,6 +27,8 @@ type Answer = { readonly output?: unknown } | { readonly error: string }
 export function supervisorSteps(state: HandoffState, makers: Makers): ProcessSteps {
   return new SupervisorSteps(state, makers)
 }
+
+const BIRTHS = new Set(['spawnSuccessor', 'startPrimitive', 'coldStart'])
 
 class SupervisorSteps implements ProcessSteps {
   private steps: Step<HandoffState>[] = []
@@ -316,6 +318,9 @@ class SupervisorSteps implements ProcessSteps {
 
   private hear(): void {
     const { players } = this
+    // From Hello's capabilities: whether it greets others while our session is open.
+    const sessionOf = (primitive: Primitive | null) =>
+      primitive !== null && players.playerOf(primitive).facts(primitive.machine).oneSession ? 'one' : 'many'
     this.state.primitives.forEach((primitive, slot) => {
       const name = nameOf(slot)
       const channel = primitive?.channel
@@ -345,7 +350,11 @@ class SupervisorSteps implements ProcessSteps {
           const said = players.message(message) as FromIncumbent | StrangeFrame
           this.add(`S<${name}.${said.kind}${which}`, 'progress', (draft) => {
             draft.setSession(slot, at, { toSupervisor: restOf(said, session.toSupervisor) })
-            this.tell(draft, 'swap', isStrange(said) ? said.means : fromIncumbent(said, pidOf(slot)))
+            this.tell(
+              draft,
+              'swap',
+              isStrange(said) ? said.means : fromIncumbent(said, pidOf(slot), sessionOf(primitive)),
+            )
           })
         } else if (session.primitiveEnd === CLOSED) {
           this.add(`S<${name}.sessionEOF${which}`, 'progress', (draft) => {
@@ -471,21 +480,26 @@ class SupervisorSteps implements ProcessSteps {
   private canFinish({ src, input }: Job): boolean {
     const { path } = this.state.kernel
     const isLook = src === 'confirmServing' || src === 'lookAround' || src === 'probeControl'
-    if (isLook && path !== NONE && !canBeAsked(this.state, path)) return false
-    return src !== 'confirmServing' || answers(this.state, this.players, slotOf((input as { pid: number }).pid))
+    if (isLook && path !== NONE && !canBeAsked(this.state, this.players, path)) return false
+    return src !== 'confirmServing' || greets(this.state, this.players, slotOf((input as { pid: number }).pid))
   }
 
   private give(draft: Draft, { src }: Job): void {
     const { players, makers } = this
     if (!draft.supervisor.holdsListeners) throw new TypeError('a primitive is started without the listeners')
-    const role = src === 'startPrimitive' ? 'incumbent' : 'successor'
+    const role = src === 'spawnSuccessor' ? 'successor' : 'incumbent'
     const input =
       role === 'incumbent'
         ? { policy: players.policy, start: 'cold', canResume: makers.settings.canResume }
         : { policy: players.policy, deadlineKnown: true }
-    const slot = fork(draft, players, role, input)
+    const build = role === 'successor' && makers.settings.alternates ? 1 - this.incumbentBuild(draft) : 0
+    const slot = fork(draft, players, role, input, build)
     draft.setSupervisor({ forked: slot, known: draft.supervisor.known | (1 << slot) })
-    if (role === 'incumbent') draft.setSupervisor({ journalling: 1 << slot })
+    if (src === 'startPrimitive') draft.setSupervisor({ journalling: 1 << slot })
+  }
+
+  private incumbentBuild(draft: Draft): number {
+    return draft.primitives[slotOf(this.swapPids(draft.supervisor.swap).incumbentPid)]?.build ?? 0
   }
 
   private answer(draft: Draft, { src, input }: Job): Answer {
@@ -495,7 +509,7 @@ class SupervisorSteps implements ProcessSteps {
         return { output: { pids: pidsOf(draft.kernel.journal) } }
       case 'lookAround': {
         const { pids } = input as { pids: readonly number[] }
-        const answering = whoAnswers(draft, players)
+        const answering = whoGreets(draft, players)
         return {
           output: {
             answeringPid: answering === NONE ? null : pidOf(answering),
@@ -524,7 +538,7 @@ class SupervisorSteps implements ProcessSteps {
       case 'confirmServing':
         return {}
       case 'probeControl': {
-        const slot = whoAnswers(draft, players)
+        const slot = whoGreets(draft, players)
         const { incumbentPid, successorPid } = this.swapPids(draft.supervisor.swap)
         const answeredBy =
           slot === NONE
@@ -574,7 +588,7 @@ class SupervisorSteps implements ProcessSteps {
     const { players } = this
     if (swap === NONE || !players.swap.stepper.view(swap).matches('probation')) return
     const { successorPid } = this.swapPids(swap)
-    if (successorPid === null || answers(this.state, players, slotOf(successorPid))) return
+    if (successorPid === null || greets(this.state, players, slotOf(successorPid))) return
     this.timer('S:watchSuccessor:misses', timing, (draft) => {
       this.tell(draft, 'swap', { type: 'successor.becameUnhealthy' })
     })
