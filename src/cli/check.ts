@@ -2,6 +2,7 @@
 import { toReplayFile, type Violation } from '../../machines/explore/index.js'
 import { serviceBound } from '../../machines/handoff/world/bound.js'
 import { CHECKS, type Check, checkHandoff } from '../../machines/handoff/world/check.js'
+import { checkMix, MIXES } from '../../machines/handoff/world/mixes.js'
 import { mutateRole } from '../../machines/handoff/world/mutation.js'
 import type { WorldOptions } from '../../machines/handoff/world/options.js'
 import { cliError } from '../errors/cli.js'
@@ -55,11 +56,16 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
   const set = flags.full === true ? Object.entries(CHECKS) : [['as asked', chosen] as const]
   let holds = true
+  let unreached: readonly string[] | null = null
   for (const [name, options] of set) {
     const check = checkHandoff(options, { now: () => performance.now(), onProgress: progress(io) })
     holds &&= check.holds
+    const missing = new Set(check.exploration.coverage.missing)
+    unreached = unreached === null ? [...missing] : unreached.filter((part) => missing.has(part))
     io.out(json ? `${JSON.stringify(asJson(name, options, check))}\n` : report(name, options, check))
   }
+  if (flags.full === true) io.out(json ? `${JSON.stringify({ unreached })}\n` : unreachedText(unreached ?? []))
+  if (flags.full === true) holds = checkMixes(io, json) && holds
   return holds ? EXIT_CODES.ok : EXIT_CODES.failed
 }
 
@@ -98,6 +104,50 @@ function report(name: string, options: WorldOptions, { exploration, holds, viola
     ...unwitnessed.map((id) => ['  never seen', id]),
   ])
   return `${[head, ...violations.map(counterexample)].join('\n')}\n`
+}
+
+/** States and transitions that none of the explorations takes: what they say about these is nothing. */
+const unreachedText = (parts: readonly string[]): string =>
+  [
+    `${parts.length} parts of the machines that no exploration of this set reaches`,
+    ...parts.map((part) => `  ${part}`),
+    '',
+  ].join('\n')
+
+/** Mixed versions: what cannot hold beside the original is named, and must have its counterexample. */
+function checkMixes(io: Io, json: boolean): boolean {
+  let holds = true
+  for (const [name, mix] of Object.entries(MIXES)) {
+    const check = checkMix(mix, { now: () => performance.now(), onProgress: progress(io) })
+    const { complete, states, edges, stats, unwitnessed } = check.exploration
+    holds &&= check.holds
+    // Machines are no bounds: the name says who plays what.
+    const { cast: _cast, otherBuild: _build, ...bounds } = mix.options
+    if (json) {
+      const seconds = (stats.elapsedMs ?? 0) / 1000
+      const { broken, outdated, unexpected } = check
+      const found = unexpected.map(({ property, detail, faults, path }) => {
+        return { property, detail, faults, replay: toReplayFile(path) }
+      })
+      const sizes = { complete, states, edges, seconds, memoryMb: memoryMb() }
+      io.out(
+        `${JSON.stringify({ name, bounds, holds: check.holds, ...sizes, unwitnessed, broken, outdated, unexpected: found })}\n`,
+      )
+      continue
+    }
+    const lines = table([
+      [name, check.holds ? 'as expected' : 'NOT AS EXPECTED'],
+      ['  bounds', boundsText(bounds)],
+      ['  explored', complete ? 'complete' : 'incomplete: nothing is proven'],
+      ['  states', `${states}`, `edges ${edges}`],
+      ['  took', duration(stats.elapsedMs ?? 0), `${memoryMb()} MB`],
+      ...check.broken.map((breach) => ['  cannot hold', `${breach}: ${mix.cannotHold[breach] ?? 'NOT EXPECTED'}`]),
+      ...check.outdated.map((breach) => ['  holds after all', breach]),
+      ...unwitnessed.map((id) => ['  never seen', id]),
+    ])
+    io.out(`${[lines, ...check.unexpected.map(counterexample)].join('\n')}\n`)
+  }
+  return holds
 }
 
 function boundText(exploration: Check['exploration'], world: Check['world']): string {

@@ -18,7 +18,7 @@ export interface SwapPids {
   readonly successorPid: number | null
 }
 
-const BIRTHS = new Set(['startPrimitive', 'spawnSuccessor', 'startRehearsed'])
+const BIRTHS = new Set(['startPrimitive', 'coldStart', 'spawnSuccessor', 'startRehearsed'])
 
 type Whose = 'supervisor' | 'swap'
 type Answer = { readonly output?: unknown } | { readonly error: string }
@@ -27,8 +27,6 @@ type Answer = { readonly output?: unknown } | { readonly error: string }
 export function supervisorSteps(state: HandoffState, makers: Makers): ProcessSteps {
   return new SupervisorSteps(state, makers)
 }
-
-const BIRTHS = new Set(['spawnSuccessor', 'startPrimitive', 'coldStart'])
 
 class SupervisorSteps implements ProcessSteps {
   private steps: Step<HandoffState>[] = []
@@ -487,12 +485,12 @@ class SupervisorSteps implements ProcessSteps {
   private give(draft: Draft, { src }: Job): void {
     const { players, makers } = this
     if (!draft.supervisor.holdsListeners) throw new TypeError('a primitive is started without the listeners')
-    const role = src === 'spawnSuccessor' ? 'successor' : 'incumbent'
+    const role = src === 'startPrimitive' || src === 'coldStart' ? 'incumbent' : 'successor'
     const input =
       role === 'incumbent'
         ? { policy: players.policy, start: 'cold', canResume: makers.settings.canResume }
         : { policy: players.policy, deadlineKnown: true }
-    const build = role === 'successor' && makers.settings.alternates ? 1 - this.incumbentBuild(draft) : 0
+    const build = src === 'spawnSuccessor' && makers.settings.alternates ? 1 - this.incumbentBuild(draft) : 0
     const slot = fork(draft, players, role, input, build)
     draft.setSupervisor({ forked: slot, known: draft.supervisor.known | (1 << slot) })
     if (src === 'startPrimitive') draft.setSupervisor({ journalling: 1 << slot })

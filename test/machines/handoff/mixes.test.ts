@@ -34,6 +34,7 @@ describe('beside a reference peer, what must hold holds, and what cannot has its
 
   test('every mix says why each breach cannot be helped', () => {
     for (const { cannotHold } of Object.values(MIXES))
-      for (const [breach, reason] of Object.entries(cannotHold)) expect([breach, reason.length > 20]).toEqual([breach, true])
+      for (const [breach, reason] of Object.entries(cannotHold))
+        expect([breach, reason.length > 20]).toEqual([breach, true])
   })
 })
