@@ -150,6 +150,7 @@ describe('the page during real swaps', () => {
     await page.keyboard.press('Escape')
     await page.keyboard.press('1')
     await page.locator('.large .clock').first().waitFor()
+    await page.locator('.large .edge').first().waitFor({ state: 'attached' })
     await picture('one-chart')
     await page.keyboard.press('Escape')
   })
