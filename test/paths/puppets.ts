@@ -118,12 +118,17 @@ export class Puppets {
 
   /** Resolves once it is so. Rejects when it is not so for too long. */
   until<T>(look: () => T | null | undefined | false, what: () => string): Promise<T> {
-    const found = new Promise<T>((resolve) => {
+    const found = new Promise<T>((resolve, reject) => {
       const again = () => {
-        const value = look()
-        if (value === null || value === undefined || value === false) return
+        try {
+          const value = look()
+          if (value === null || value === undefined || value === false) return
+          resolve(value)
+        } catch (error) {
+          // In the midst of a socket's event nobody would be there to catch it.
+          reject(error)
+        }
         this.#looking.delete(again)
-        resolve(value)
       }
       this.#looking.add(again)
       again()
