@@ -497,7 +497,8 @@ export class Walk {
       const pid = this.#pids[slot]
       if (primitive === null) continue
       if (primitive.life === 'dead') await stage.until(() => isEnded(pid as number), `${pid} does not end`)
-      else if (!primitive.blocked) await this.#isAt(this.#of(String.fromCharCode(65 + slot)), primitive.role, primitive.machine)
+      else if (!primitive.blocked)
+        await this.#isAt(this.#of(String.fromCharCode(65 + slot)), primitive.role, primitive.machine)
     }
     const pidAt = (slot: number) => (slot === NONE ? null : (this.#pids[slot] ?? null))
     await stage.lockHeldBy(pidAt(model.kernel.lock))
