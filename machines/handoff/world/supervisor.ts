@@ -193,9 +193,17 @@ class SupervisorSteps implements ProcessSteps {
     }
     const { machine, outbox } = draft.supervisor
     if (outbox === 0 && !players.supervisor.facts(machine).active) {
-      const isStopped = players.supervisor.stepper.view(machine).matches('stopped')
-      endSupervisor(draft, isStopped ? 'stopped' : 'dead')
+      const { matches, context } = players.supervisor.stepper.view(machine)
+      // One that leaves nobody behind to serve takes all that it knows with it, retired ones too (INV-10).
+      if ((context as { primitivePid: number | null }).primitivePid === null) this.endAll(draft)
+      endSupervisor(draft, matches('stopped') ? 'stopped' : 'dead')
     }
+  }
+
+  private endAll(draft: Draft): void {
+    const { known } = draft.supervisor
+    for (let slot = 0; slot < draft.primitives.length; slot++)
+      if ((known & (1 << slot)) !== 0 && draft.isAlive(slot)) end(draft, slot, false)
   }
 
   private restart(): void {
