@@ -51,7 +51,7 @@ export function bindSupervisor(core: SupervisorCore) {
       swap: bindSwap(() => core.run),
     },
     actions: {
-      watchPrimitive: (_, { pid }) => processes.watch(pid),
+      watchPrimitive: (_, { pid }) => core.adopt(pid),
       retireIncumbent: (_, { pid }) => core.retire(pid),
       retireLeftovers: (_, { pids }) => {
         for (const pid of pids) core.retire(pid)

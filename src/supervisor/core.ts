@@ -252,6 +252,17 @@ export class SupervisorCore {
     this.#facts.set(facts.pid, facts)
   }
 
+  /** That process is the service from now on, whichever one a swap that still waits was asked about (INV-12). */
+  adopt(pid: number): void {
+    this.processes.watch(pid)
+    const pending = this.#pending
+    if (pending === null || pending.previous?.pid === pid) return
+    const previous = this.#facts.get(pid) ?? { pid, buildId: '' }
+    const run = this.#newRun(pending.handoffId, pending.build, previous)
+    this.#run = run
+    this.#pending = { ...pending, previous, run }
+  }
+
   /** The primitive that the machine says is the service now. */
   noteIncumbent(pid: number | null): void {
     if (pid === (this.incumbent?.pid ?? null)) return
