@@ -25,8 +25,8 @@ describe('the handoff keeps its promises (INV-01 … INV-13)', () => {
     [
       'a peer that breaks the protocol, or a hand from outside',
       { ...oneFault, probation: true, faultKinds: OUTSIDE_FAULT_KINDS },
-      16_805,
-      43_648,
+      16_322,
+      42_742,
     ],
     ['an operator who stops, leaves or cancels', { swaps: 1, orders: 1, restarts: 1 }, 3_385, 8_027],
     ['a rehearsal and a fault', { ...oneFault, swaps: 0, rehearsals: 1 }, 1_693, 3_521],
