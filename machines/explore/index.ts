@@ -56,6 +56,9 @@
  *
  * @packageDocumentation
  */
+export { behaveAlike, type Shows } from './alike.js'
+export type { AloneState, AloneWorld, Alphabet, Contract, Memory, Moment, RoleContract, Silence } from './alone.js'
+export { aloneWorld } from './alone.js'
 export type { Bound, BoundExplanation, BoundOptions, BoundStep } from './bound.js'
 export { boundTo } from './bound.js'
 export { canonical, NotCanonicalError } from './canonical.js'

@@ -223,13 +223,28 @@ function snapshotKey(snapshot: AnyMachineSnapshot): string {
   const history = Object.entries(snapshot.historyValue as Record<string, readonly AnyStateNode[]>)
   return canonical([
     snapshot.value,
-    snapshot.context,
+    Object.entries(snapshot.context as object)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, part]) => [name, textOf(part)]),
     snapshot.status,
     Object.keys(snapshot.children).sort(),
     history.map(([id, nodes]) => [id, nodes.map((node) => node.id)]),
     snapshot.output,
     error instanceof Error ? `${error.name}: ${error.message}` : error,
   ])
+}
+
+const texts = new WeakMap<object, readonly [string]>()
+
+/** Parts of a context are values and never mutated: a large one, like a policy, is written out once. */
+function textOf(part: unknown): unknown {
+  if (typeof part !== 'object' || part === null) return part
+  let text = texts.get(part)
+  if (text === undefined) {
+    text = [canonical(part)]
+    texts.set(part, text)
+  }
+  return text
 }
 
 function viewOf(id: SnapshotId, snapshot: AnyMachineSnapshot, parts: MachineParts): SnapshotView<AnyStateMachine> {

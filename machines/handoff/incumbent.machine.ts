@@ -148,6 +148,9 @@ export const incumbentMachine = setup({
   initial: 'starting',
   on: {
     'supervisor.beat': { actions: { type: 'sendToSupervisor', params: { kind: 'Heartbeat' } } },
+    // Where no more comes of it: the session is over.
+    'supervisor.disconnected': { actions: 'noteUnattended' },
+    'supervisor.violatedProtocol': { actions: ['closeSession', 'noteUnattended'] },
     'supervisor.*': { actions: { type: 'recordUnexpected', params: ({ event }) => ({ event: event.type }) } },
   },
   states: {
@@ -235,8 +238,6 @@ export const incumbentMachine = setup({
       },
       on: {
         'process.stopRequested': [{ guard: 'isStopping', target: 'exiting' }, { actions: 'cancelForStop' }],
-        'supervisor.attended': { actions: 'noteAttended' },
-        'supervisor.disconnected': { actions: 'noteUnattended' },
       },
     },
 
@@ -355,6 +356,7 @@ export const incumbentMachine = setup({
           on: {
             // Already cancelled: only what changes the answer is taken note of.
             'supervisor.disconnected': { actions: 'noteUnattended' },
+            'supervisor.violatedProtocol': { actions: ['closeSession', 'noteUnattended'] },
             'supervisor.aborted': {},
             'supervisor.requestedResume': {},
             'process.stopRequested': { actions: 'cancelForStop' },
@@ -504,6 +506,7 @@ export const incumbentMachine = setup({
           entry: 'cancelHook',
           on: {
             'supervisor.disconnected': { actions: 'noteUnattended' },
+            'supervisor.violatedProtocol': { actions: ['closeSession', 'noteUnattended'] },
             'supervisor.aborted': {},
             'supervisor.requestedResume': {},
             'process.stopRequested': { actions: 'cancelForStop' },
@@ -543,10 +546,8 @@ export const incumbentMachine = setup({
       initial: 'trying',
       on: {
         'supervisor.committed': 'lingering',
-        'supervisor.disconnected': { actions: 'noteUnattended' },
         'supervisor.requestedResume': {},
         'supervisor.aborted': {},
-        'supervisor.violatedProtocol': { actions: ['closeSession', 'noteUnattended'] },
         'process.stopRequested': 'exiting',
       },
       states: {
@@ -603,10 +604,8 @@ export const incumbentMachine = setup({
         },
       },
       on: {
-        'supervisor.disconnected': { actions: 'noteUnattended' },
         'supervisor.requestedResume': {},
         'supervisor.aborted': {},
-        'supervisor.violatedProtocol': { actions: ['closeSession', 'noteUnattended'] },
         'process.stopRequested': [{ guard: 'isStopping', target: 'exiting' }, { actions: 'cancelForStop' }],
       },
       after: {
@@ -633,10 +632,8 @@ export const incumbentMachine = setup({
         onError: { target: 'exiting', actions: { type: 'noteExit', params: EXIT.resumeFailed } },
       },
       on: {
-        'supervisor.disconnected': { actions: 'noteUnattended' },
         'supervisor.requestedResume': {},
         'supervisor.aborted': {},
-        'supervisor.violatedProtocol': { actions: ['closeSession', 'noteUnattended'] },
         'process.stopRequested': [{ guard: 'isStopping', target: 'exiting' }, { actions: 'cancelForStop' }],
       },
       after: { openBudgetMs: { target: 'exiting', actions: { type: 'noteExit', params: EXIT.hookTimeout } } },
@@ -658,10 +655,8 @@ export const incumbentMachine = setup({
         },
       },
       on: {
-        'supervisor.disconnected': { actions: 'noteUnattended' },
         'supervisor.requestedResume': {},
         'supervisor.aborted': {},
-        'supervisor.violatedProtocol': { actions: ['closeSession', 'noteUnattended'] },
         'process.stopRequested': [{ guard: 'isStopping', target: 'exiting' }, { actions: 'cancelForStop' }],
       },
       after: { openBudgetMs: { target: 'exiting', actions: { type: 'noteExit', params: EXIT.hookTimeout } } },
@@ -698,11 +693,8 @@ export const incumbentMachine = setup({
         },
       },
       on: {
-        'supervisor.disconnected': { actions: 'noteUnattended' },
         'supervisor.requestedResume': {},
         'supervisor.aborted': {},
-        'supervisor.violatedProtocol': { actions: ['closeSession', 'noteUnattended'] },
-        'supervisor.attended': { actions: 'noteAttended' },
         'process.stopRequested': [{ guard: 'isStopping', target: 'exiting' }, { actions: 'cancelForStop' }],
       },
     },
@@ -744,7 +736,7 @@ export const incumbentMachine = setup({
     lingering: {
       tags: ['lockFree'],
       invoke: { id: 'finishConnections', src: 'finishConnections', onDone: 'exiting', onError: 'exiting' },
-      on: { 'supervisor.disconnected': { actions: 'noteUnattended' }, 'process.stopRequested': 'exiting' },
+      on: { 'process.stopRequested': 'exiting' },
       after: { lingerMs: 'exiting' },
     },
 

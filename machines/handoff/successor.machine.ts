@@ -304,10 +304,7 @@ export const successorMachine = setup({
             params: ({ context }) => ({ kind: 'Ready', ...context.report }),
           },
           always: { guard: 'isOrphaned', target: '#successor.goingLive' },
-          on: {
-            'supervisor.committed': '#successor.goingLive',
-            'supervisor.disconnected': '#successor.goingLive',
-          },
+          on: { 'supervisor.committed': '#successor.goingLive' },
         },
       },
     },

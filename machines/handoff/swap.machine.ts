@@ -30,7 +30,7 @@ export interface SwapContext {
   readonly policy: Policy
   readonly incumbentPid: number
   readonly successorPid: number | null
-  /** PrepareHandoff was sent: the incumbent must be told how it ends. */
+  /** PrepareHandoff was sent, and the session stands: the incumbent must be told how it ends. */
   readonly prepared: boolean
   /** It was asked to drain at least once; until then it serves, whatever becomes of this swap. */
   readonly disturbed: boolean
@@ -99,6 +99,8 @@ export const swapMachine = setup({
     watchSuccessor: unboundAction('watchSuccessor'),
     recordUnexpected: unboundAction<{ event: string }>('recordUnexpected'),
     noteFailure: assign({ failure: ({ context }, code: FailureCode) => context.failure ?? code }),
+    /** What was held against a process that is dead decides nothing any more. */
+    forgetFailure: assign({ failure: null }),
     noteSuccessorPid: assign({ successorPid: (_, pid: number) => pid, successorAlive: true }),
     notePrepared: assign({ prepared: true, disturbed: true }),
     noteUnprepared: assign({ prepared: false }),
@@ -152,10 +154,12 @@ export const swapMachine = setup({
   }),
   initial: 'journaling',
   on: {
-    'successor.exited': { actions: 'noteSuccessorGone' },
     'incumbent.exited': { actions: 'noteIncumbentGone' },
     'successor.progressed': {},
     'incumbent.progressed': {},
+    // Where nobody owes a word any more, the end of a stream is no news; an incumbent cannot be told anything then.
+    'successor.disconnected': {},
+    'incumbent.disconnected': { actions: 'noteUnprepared' },
     'successor.*': { actions: { type: 'recordUnexpected', params: ({ event }) => ({ event: event.type }) } },
     'incumbent.*': { actions: { type: 'recordUnexpected', params: ({ event }) => ({ event: event.type }) } },
   },
@@ -243,8 +247,8 @@ export const swapMachine = setup({
           actions: { type: 'noteFailure', params: 'ERR_HANDOFF_PEER_SUCCESSOR_PROTOCOL' },
         },
         // Decision 5: its lock is free and a successor stands ready, or is about to.
-        'incumbent.exited': { target: '.opening', actions: 'noteIncumbentGone' },
-        'incumbent.disconnected': { target: '.doubting' },
+        'incumbent.exited': { target: '.opening', actions: ['noteIncumbentGone', 'forgetFailure'] },
+        'incumbent.disconnected': { target: '.doubting', actions: 'noteUnprepared' },
         'incumbent.violatedProtocol': {
           target: 'undoing',
           actions: { type: 'noteFailure', params: 'ERR_HANDOFF_PEER_INCUMBENT_PROTOCOL' },
@@ -274,17 +278,12 @@ export const swapMachine = setup({
           entry: { type: 'recordJournal', params: { phase: 'negotiating' } },
           on: {
             'incumbent.exited': { actions: 'noteIncumbentGone' },
-            'successor.greeted': [
-              {
-                guard: ({ context, event }) => event.pid === context.successorPid && event.versionOk,
-                target: 'recording',
-                actions: { type: 'sendToSuccessor', params: { kind: 'HelloAck' } },
-              },
-              {
-                target: '#swap.undoing',
-                actions: { type: 'noteFailure', params: 'ERR_HANDOFF_PEER_SUCCESSOR_PROTOCOL' },
-              },
-            ],
+            // Any other Hello breaks the protocol, like one at any other time.
+            'successor.greeted': {
+              guard: ({ context, event }) => event.pid === context.successorPid && event.versionOk,
+              target: 'recording',
+              actions: { type: 'sendToSuccessor', params: { kind: 'HelloAck' } },
+            },
           },
           after: {
             successorBootMs: {
@@ -341,20 +340,14 @@ export const swapMachine = setup({
         awaitingIncumbent: {
           tags: ['undoable'],
           on: {
-            'incumbent.greeted': [
-              {
-                guard: ({ context, event }) => event.pid === context.incumbentPid && event.versionOk,
-                target: 'draining',
-                actions: [
-                  { type: 'noteSession', params: ({ event }) => event.session },
-                  { type: 'sendToIncumbent', params: { kind: 'HelloAck' } },
-                ],
-              },
-              {
-                target: '#swap.undoing',
-                actions: { type: 'noteFailure', params: 'ERR_HANDOFF_PEER_INCUMBENT_PROTOCOL' },
-              },
-            ],
+            'incumbent.greeted': {
+              guard: ({ context, event }) => event.pid === context.incumbentPid && event.versionOk,
+              target: 'draining',
+              actions: [
+                { type: 'noteSession', params: ({ event }) => event.session },
+                { type: 'sendToIncumbent', params: { kind: 'HelloAck' } },
+              ],
+            },
           },
           after: {
             greetingMs: {
@@ -441,7 +434,7 @@ export const swapMachine = setup({
           tags: ['undoable', 'cut'],
           on: {
             'incumbent.exited': { actions: 'noteIncumbentGone' },
-            'incumbent.disconnected': {},
+            'incumbent.disconnected': { actions: 'noteUnprepared' },
             'incumbent.drained': {},
             'incumbent.sealed': {},
           },
@@ -459,7 +452,7 @@ export const swapMachine = setup({
           after: {
             exitNoticeMs: {
               target: '#swap.undoing',
-              actions: ['noteUnprepared', { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_DISCONNECTED' }],
+              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_DISCONNECTED' },
             },
           },
         },
@@ -493,7 +486,7 @@ export const swapMachine = setup({
               { target: '#swap.verifying' },
             ],
             'incumbent.exited': { actions: 'noteIncumbentGone' },
-            'incumbent.disconnected': {},
+            'incumbent.disconnected': { actions: 'noteUnprepared' },
           },
           initial: 'listening',
           states: {
@@ -533,9 +526,6 @@ export const swapMachine = setup({
           target: 'undoing',
           actions: ['noteSuccessorGone', { type: 'noteFailure', params: 'ERR_HANDOFF_SUCCESSOR_EXITED' }],
         },
-        // A successor that serves has no more to say on the channel; the reference closes it after Ready.
-        'successor.disconnected': {},
-        'incumbent.disconnected': {},
       },
       after: {
         confirmMs: {
@@ -563,8 +553,6 @@ export const swapMachine = setup({
         },
         // Nobody to go back to: the successor is the service.
         'incumbent.exited': { target: 'committed', actions: 'noteIncumbentGone' },
-        'successor.disconnected': {},
-        'incumbent.disconnected': {},
       },
       after: { probationMs: 'committed' },
     },
@@ -595,8 +583,6 @@ export const swapMachine = setup({
           },
           on: {
             'successor.exited': { target: 'deciding', actions: 'noteSuccessorGone' },
-            'successor.disconnected': {},
-            'incumbent.disconnected': {},
           },
           after: { greetingMs: 'endingSuccessor' },
         },
@@ -616,8 +602,6 @@ export const swapMachine = setup({
               { guard: 'isIncumbentAlive', target: 'tellingIncumbent', actions: 'noteSuccessorGone' },
               { target: '#swap.nobodyServes', actions: 'noteSuccessorGone' },
             ],
-            'successor.disconnected': {},
-            'incumbent.disconnected': {},
           },
           states: {
             asking: { after: { successorKillGraceMs: 'killing' } },
@@ -634,7 +618,7 @@ export const swapMachine = setup({
               target: 'resumingIncumbent',
               actions: { type: 'sendToIncumbent', params: { kind: 'ResumeAfterAbort' } },
             },
-            { target: 'resumingIncumbent', actions: 'closeIncumbentSession' },
+            { target: 'resumingIncumbent' },
           ],
         },
 
@@ -681,7 +665,7 @@ export const swapMachine = setup({
               },
             },
             /** A reference incumbent greets nobody while our session is open: it is closed, and only the path speaks. */
-            unheard: { entry: 'closeIncumbentSession', on: { 'incumbent.disconnected': {} } },
+            unheard: { entry: 'closeIncumbentSession' },
           },
         },
 

@@ -1,9 +1,9 @@
 /** `handoff check`: explores the composed machines with every fault, and says what holds, or shows how it breaks. */
 import { toReplayFile, type Violation } from '../../machines/explore/index.js'
+import { MUTATED_ROLES, type MutatedRole, mutateRole } from '../../machines/handoff/mutation.js'
 import { serviceBound } from '../../machines/handoff/world/bound.js'
 import { CHECKS, type Check, checkHandoff } from '../../machines/handoff/world/check.js'
 import { checkMix, MIXES } from '../../machines/handoff/world/mixes.js'
-import { mutateRole } from '../../machines/handoff/world/mutation.js'
 import type { WorldOptions } from '../../machines/handoff/world/options.js'
 import { cliError } from '../errors/cli.js'
 import { isHelp, readFlags, type Usage } from './args.js'
@@ -20,7 +20,9 @@ const FLAGS = {
   orders: { type: 'string', value: '<n>', help: 'stops, leavings and cancellations by an operator (0)' },
   probation: { type: 'boolean', help: 'hold Commit back while the successor already serves' },
   full: { type: 'boolean', help: 'the whole set, two faults and timers in any order included: several minutes' },
-  mutants: { type: 'boolean', help: 'take each decision of the machines away, one at a time: each must be missed' },
+  mutants: { type: 'boolean', help: 'take each decision of the machines away, one at a time: each must be noticed' },
+  role: { type: 'string', value: '<name>', help: 'with --mutants: only this machine' },
+  only: { type: 'string', value: '<text>', help: 'with --mutants: only those whose id contains this' },
   trace: {
     type: 'string',
     value: '<file>',
@@ -45,7 +47,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
   const json = flags.json === true
   if (flags.trace !== undefined) return checkTraceCommand(flags.trace, json, io)
-  if (flags.mutants === true) return mutate(io, json)
+  if (flags.mutants === true) return mutate(io, json, { role: flags.role, only: flags.only })
   const chosen: WorldOptions = {
     swaps: count('swaps', flags.swaps, 2),
     faults: count('faults', flags.faults, 1),
@@ -185,24 +187,62 @@ function asJson(name: string, bounds: WorldOptions, { exploration, holds, violat
   }
 }
 
-function mutate(io: Io, json: boolean): number {
-  let survived = 0
-  for (const role of ['supervisor', 'swap', 'incumbent', 'successor'] as const) {
+interface MutateFlags {
+  readonly role?: string | undefined
+  readonly only?: string | undefined
+}
+
+function rolesOf(role: string | undefined): readonly MutatedRole[] {
+  if (role === undefined) return MUTATED_ROLES
+  const known = MUTATED_ROLES.find((name) => name === role)
+  if (known === undefined)
+    throw cliError('ERR_HANDOFF_USAGE_FLAG', [
+      `--role takes one of ${MUTATED_ROLES.join(', ')}, not '${role}'`,
+      'see --help',
+    ])
+  return [known]
+}
+
+function mutate(io: Io, json: boolean, { role: chosen, only }: MutateFlags): number {
+  let holds = true
+  for (const role of rolesOf(chosen)) {
+    const startedAt = performance.now()
     const result = mutateRole(role, {
+      ...(only === undefined ? {} : { only }),
       onProgress: (at, of) => {
         if (at % 50 === 0) io.err(`${role}: ${at} of ${of}\n`)
       },
     })
-    survived += result.survived.length
-    const total = result.killed.length + result.survived.length
-    if (json) io.out(`${JSON.stringify({ role, ...result })}\n`)
-    else {
-      io.out(`${role}: ${result.killed.length} of ${total} noticed, score ${(result.score * 100).toFixed(1)} %\n`)
-      io.out(
-        `  not tried: ${result.told.length} that only tell, ${result.unreached.length} that this world never reaches\n`,
-      )
-      for (const { id } of result.survived) io.out(`  unnoticed  ${id}\n`)
+    const { killed, survived, same, equivalent, stale, score } = result
+    holds &&= survived.length === 0 && stale.length === 0
+    if (json) {
+      io.out(`${JSON.stringify({ role, ...result })}\n`)
+      continue
     }
+    const total = killed.length + survived.length + same.length + equivalent.length
+    const places = [...new Set(killed.map(({ in: where }) => where))]
+    const split = places
+      .map((where) => `${killed.filter((one) => one.in === where).length} by ${TRIALS[where] ?? where}`)
+      .join(', ')
+    io.out(
+      `${table([
+        [role, `${total} mutants`, `score ${(score * 100).toFixed(1)} %`, duration(performance.now() - startedAt)],
+        ['  noticed', `${killed.length}`, split],
+        ['  the same', `${same.length}`, 'no sequence of events tells them from the original'],
+        ['  equivalent', `${equivalent.length}`, 'by a reason that was given'],
+        ['  unnoticed', `${survived.length}`],
+      ])}\n`,
+    )
+    for (const { id, reason } of equivalent) io.out(`  equivalent  ${id}: ${reason}\n`)
+    for (const { id, complete } of survived)
+      io.out(`  unnoticed   ${id}${complete ? '' : ' (not explored completely)'}\n`)
+    for (const id of stale) io.out(`  stale       ${id}\n`)
   }
-  return survived === 0 ? EXIT_CODES.ok : EXIT_CODES.failed
+  return holds ? EXIT_CODES.ok : EXIT_CODES.failed
+}
+
+const TRIALS: Readonly<Record<string, string>> = {
+  contract: 'the contract of the role',
+  world: 'the guarantees of the composed world',
+  construction: 'XState: no machine any more',
 }

@@ -26,10 +26,7 @@ export const DECISIONS = {
   },
   rollForward: {
     says: 'a successor that loses its supervisor after Begin goes on alone',
-    off: [
-      ['successor', ['states', 'taking', 'on', 'supervisor.disconnected'], 'exiting'],
-      ['successor', ['states', 'taking', 'states', 'ready', 'on', 'supervisor.disconnected'], '#successor.exiting'],
-    ],
+    off: [['successor', ['states', 'taking', 'on', 'supervisor.disconnected'], 'exiting']],
   },
   waitForCommit: {
     says: 'a successor that is ready goes live only when it is told, or alone',

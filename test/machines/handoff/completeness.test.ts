@@ -1,20 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import type { AnyStateMachine } from 'xstate'
 import { unboundName } from '../../../machines/effects.js'
-import { explore } from '../../../machines/explore/index.js'
-import { greetingMachine } from '../../../machines/handoff/greeting.machine.js'
-import { incumbentMachine } from '../../../machines/handoff/incumbent.machine.js'
-import { successorMachine } from '../../../machines/handoff/successor.machine.js'
-import { supervisorMachine } from '../../../machines/handoff/supervisor.machine.js'
-import { swapMachine } from '../../../machines/handoff/swap.machine.js'
-import { type Alphabet, aloneWorld } from './alone.js'
+import { type Alphabet, aloneWorld, explore } from '../../../machines/explore/index.js'
 import {
   greetingAlphabet,
   incumbentAlphabet,
   successorAlphabet,
   supervisorAlphabet,
   swapAlphabet,
-} from './alphabets.js'
+} from '../../../machines/handoff/alphabets.js'
+import { greetingMachine } from '../../../machines/handoff/greeting.machine.js'
+import { incumbentMachine } from '../../../machines/handoff/incumbent.machine.js'
+import { successorMachine } from '../../../machines/handoff/successor.machine.js'
+import { supervisorMachine } from '../../../machines/handoff/supervisor.machine.js'
+import { swapMachine } from '../../../machines/handoff/swap.machine.js'
 
 const machines: [string, AnyStateMachine, Alphabet<never>][] = [
   ['incumbent', incumbentMachine, incumbentAlphabet as unknown as Alphabet<never>],
@@ -27,6 +26,8 @@ const machines: [string, AnyStateMachine, Alphabet<never>][] = [
 /** Pure context updates stay in the machine; everything else must come from a door. */
 const isPure = (name: string) => /^(note|count|clear(Failures)|cancelFor|forget)/.test(name)
 
+const NOTHING = { first: null, after: () => null }
+
 describe.each(machines)('%s', (_name, machine, alphabet) => {
   test('leaves every effect unbound, and loud, until a door binds it', () => {
     const { actions, actors } = machine.implementations
@@ -38,7 +39,7 @@ describe.each(machines)('%s', (_name, machine, alphabet) => {
   })
 
   test('has no state and no transition that nothing reaches', () => {
-    const result = explore(aloneWorld(machine, alphabet as never))
+    const result = explore(aloneWorld({ machine, alphabet: alphabet as never, memory: NOTHING, contracts: [] }))
     expect(result).toMatchObject({ complete: true, violations: [] })
     expect(result.coverage.missing).toEqual([])
   })

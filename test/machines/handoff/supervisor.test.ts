@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { initialTransition, transition } from 'xstate'
 import { createMachineStepper } from '../../../machines/explore/index.js'
+import { N, O, OUTCOMES } from '../../../machines/handoff/alphabets.js'
 import { supervisorMachine } from '../../../machines/handoff/supervisor.machine.js'
-import { N, O, OUTCOMES } from './alphabets.js'
 import { after, done, failed, policy } from './events.js'
 import { expectGolden, type Told, transcript } from './transcript.js'
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { type ExecutableActionObject, initialTransition, transition } from 'xstate'
 import { createMachineStepper } from '../../../machines/explore/index.js'
+import { N, O, withProbation } from '../../../machines/handoff/alphabets.js'
 import { swapMachine } from '../../../machines/handoff/swap.machine.js'
-import { N, O, withProbation } from './alphabets.js'
 import { after, done, failed, policy, SEALED } from './events.js'
 import { expectGolden, type Told, transcript } from './transcript.js'
 

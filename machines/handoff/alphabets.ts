@@ -1,12 +1,13 @@
 /** Every event each role may get, in its kinds: legal, stale, wrong. */
-import type { FailureCode } from '../../../machines/handoff/failures.js'
-import type { greetingMachine } from '../../../machines/handoff/greeting.machine.js'
-import type { incumbentMachine } from '../../../machines/handoff/incumbent.machine.js'
-import { DEFAULT_POLICY, type Policy } from '../../../machines/handoff/policy.js'
-import type { successorMachine } from '../../../machines/handoff/successor.machine.js'
-import type { supervisorMachine } from '../../../machines/handoff/supervisor.machine.js'
-import type { SwapOutput, swapMachine } from '../../../machines/handoff/swap.machine.js'
-import type { Alphabet } from './alone.js'
+
+import type { Alphabet } from '../explore/index.js'
+import type { FailureCode } from './failures.js'
+import type { greetingMachine } from './greeting.machine.js'
+import type { incumbentMachine } from './incumbent.machine.js'
+import { DEFAULT_POLICY, type Policy } from './policy.js'
+import type { successorMachine } from './successor.machine.js'
+import type { supervisorMachine } from './supervisor.machine.js'
+import type { SwapOutput, swapMachine } from './swap.machine.js'
 
 const BOOLEANS = [true, false]
 const FINGERPRINTS = ['a'.repeat(64), 'b'.repeat(64)]
@@ -20,7 +21,7 @@ export const incumbentAlphabet: Alphabet<typeof incumbentMachine> = {
   ),
   events: [
     { type: 'supervisor.attended' },
-    { type: 'supervisor.requestedDrain', drainBudgetMs: 60_000, decisionBudgetMs: 300_000 },
+    { type: 'supervisor.requestedDrain', drainBudgetMs: 30_000, decisionBudgetMs: 200_000 },
     { type: 'supervisor.requestedSeal' },
     { type: 'supervisor.committed' },
     { type: 'supervisor.aborted' },
@@ -34,7 +35,7 @@ export const incumbentAlphabet: Alphabet<typeof incumbentMachine> = {
   outputs: {
     acquireLock: [{ held: true }, { held: false }],
     openState: [{ canResume: true }, { canResume: false }],
-    drain: [{ openConnections: 0 }],
+    drain: [{ openConnections: 2 }],
     seal: [{ revisions: ['1'], fingerprint: null }],
     probeControl: [{ answeredBy: 'nobody' }, { answeredBy: 'self' }, { answeredBy: 'other' }],
   },
@@ -77,13 +78,13 @@ export const withProbation: Policy = { ...DEFAULT_POLICY, probationMs: 30_000 }
 export const swapAlphabet: Alphabet<typeof swapMachine> = {
   inputs: [DEFAULT_POLICY, withProbation].map((policy) => ({ policy, incumbentPid: O })),
   events: [
-    ...[O, N].flatMap((pid) =>
-      BOOLEANS.flatMap((versionOk) => [
-        { type: 'incumbent.greeted', pid, versionOk, session: 'many' } as const,
-        { type: 'incumbent.greeted', pid, versionOk, session: 'one' } as const,
-        { type: 'successor.greeted', pid, versionOk } as const,
-      ]),
-    ),
+    { type: 'incumbent.greeted', pid: O, versionOk: true, session: 'many' },
+    { type: 'incumbent.greeted', pid: O, versionOk: true, session: 'one' },
+    { type: 'incumbent.greeted', pid: O, versionOk: false, session: 'many' },
+    { type: 'incumbent.greeted', pid: N, versionOk: true, session: 'many' },
+    { type: 'successor.greeted', pid: N, versionOk: true },
+    { type: 'successor.greeted', pid: N, versionOk: false },
+    { type: 'successor.greeted', pid: O, versionOk: true },
     ...BOOLEANS.map((acceptClosed) => ({ type: 'incumbent.drained', acceptClosed }) as const),
     { type: 'incumbent.sealed', revisions: ['5'], fingerprint: FINGERPRINTS[0] ?? null },
     { type: 'incumbent.sealFailed' },
@@ -91,13 +92,21 @@ export const swapAlphabet: Alphabet<typeof swapMachine> = {
     { type: 'incumbent.disconnected' },
     { type: 'incumbent.violatedProtocol' },
     { type: 'incumbent.exited' },
-    ...BOOLEANS.flatMap((healthy) =>
-      FINGERPRINTS.flatMap((fingerprint) =>
-        ['4', '5'].map((revision) => {
-          return { type: 'successor.becameReady', healthy, revisions: [revision], fingerprint } as const
-        }),
-      ),
-    ),
+    ...(
+      [
+        [true, '5', FINGERPRINTS[0]],
+        [true, '5', FINGERPRINTS[1]],
+        [true, '4', FINGERPRINTS[0]],
+        [false, '5', FINGERPRINTS[0]],
+      ] as const
+    ).map(([healthy, revision, fingerprint]) => {
+      return {
+        type: 'successor.becameReady',
+        healthy,
+        revisions: [revision],
+        fingerprint: fingerprint ?? null,
+      } as const
+    }),
     { type: 'successor.progressed' },
     { type: 'successor.disconnected' },
     { type: 'successor.violatedProtocol' },
@@ -145,7 +154,7 @@ export const supervisorAlphabet: Alphabet<typeof supervisorMachine> = {
     { type: 'rehearsed.violatedProtocol' },
     { type: 'operator.stopped' },
     { type: 'operator.left' },
-    { type: 'operator.reconfigured', policy: { ...DEFAULT_POLICY, crashLoopLimit: 2 } },
+    { type: 'operator.reconfigured', policy: { ...DEFAULT_POLICY, crashLoopLimit: 2, stableMs: 5_000 } },
   ],
   outputs: {
     readJournal: [
