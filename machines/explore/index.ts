@@ -32,8 +32,11 @@
  * `graphLogic(graph)` hands the graph to @xstate/graph. `boundTo(graph, { goal, weightMs })` computes how long the
  * goal can take, at worst, once faults stop.
  *
- * **5. Mutate.** `mutants(machine)` gives every machine that lacks one guard, timer, effect, order or transition;
- * `runMutants({ mutants, worldWith, equivalent })` explores each and says which property noticed.
+ * **5. Demand something of one machine alone.** `aloneWorld({ machine, alphabet, memory, contracts })` walks it with every
+ * event at any moment; its contracts are the `properties` of that world. `behaveAlike(a, b, alphabet, shows)` proves two equal.
+ *
+ * **6. Mutate.** `mutants(machine)` gives every machine that lacks one guard, timer, effect, order or transition;
+ * `runMutants({ mutants, worldWith, isSame, equivalent })` explores each and says which property noticed.
  *
  * Fast worlds change their parts through `memoPart(change, createInterner())`: equal parts are then the same object.
  *

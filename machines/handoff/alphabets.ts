@@ -14,6 +14,8 @@ const FINGERPRINTS = ['a'.repeat(64), 'b'.repeat(64)]
 
 export const O = 100
 export const N = 200
+/** A build that is only rehearsed. */
+export const R = 300
 
 export const incumbentAlphabet: Alphabet<typeof incumbentMachine> = {
   inputs: (['cold', 'live'] as const).flatMap((start) =>
@@ -147,8 +149,9 @@ export const supervisorAlphabet: Alphabet<typeof supervisorMachine> = {
     { type: 'swap.requested' },
     { type: 'primitive.exited', pid: O },
     { type: 'primitive.exited', pid: N },
+    { type: 'primitive.exited', pid: R },
     { type: 'rehearsal.requested' },
-    ...BOOLEANS.map((versionOk) => ({ type: 'rehearsed.greeted', pid: N, versionOk }) as const),
+    ...BOOLEANS.map((versionOk) => ({ type: 'rehearsed.greeted', pid: R, versionOk }) as const),
     { type: 'rehearsed.greeted', pid: O, versionOk: true },
     { type: 'rehearsed.disconnected' },
     { type: 'rehearsed.violatedProtocol' },
@@ -169,7 +172,7 @@ export const supervisorAlphabet: Alphabet<typeof supervisorMachine> = {
       { answeringPid: O, livingPids: [O, N] },
     ],
     startPrimitive: [{ pid: O }],
-    startRehearsed: [{ pid: N }],
+    startRehearsed: [{ pid: R }],
     swap: Object.values(OUTCOMES),
   },
 }

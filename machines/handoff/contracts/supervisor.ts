@@ -1,6 +1,6 @@
 /** What is demanded of a supervisor, whatever its processes, its disk and its operator do. */
 import type { Contract, Moment, RoleContract } from '../../explore/index.js'
-import { supervisorAlphabet } from '../alphabets.js'
+import { R, supervisorAlphabet } from '../alphabets.js'
 import type { FailureCode } from '../failures.js'
 import { type Policy, respawnPauseMs } from '../policy.js'
 import { type Look, supervisorMachine } from '../supervisor.machine.js'
@@ -12,7 +12,13 @@ type Search = 'recover' | 'holder' | 'respawn' | 'answer'
 
 type Mode = 'recovering' | 'starting' | 'serving' | 'clearing' | 'swapping' | 'pausing' | 'looking' | 'stopping'
 
+/** A build that is tried beside the one that serves: how far it has come. */
+type Rehearsal = 'no' | 'starting' | 'awaited' | 'doubted' | 'aborted' | 'asked'
+
 interface Memory {
+  readonly rehearsal: Rehearsal
+  readonly rehearsed: number | null
+  readonly verdict: 'passed' | FailureCode | null
   /** Which of the limits in the alphabet hold: those it began with, or those it was given since. */
   readonly limits: 'first' | 'changed'
   readonly mode: Mode
@@ -36,6 +42,9 @@ interface Memory {
 }
 
 const first: Memory = {
+  rehearsal: 'no',
+  rehearsed: null,
+  verdict: null,
   limits: 'first',
   mode: 'recovering',
   search: 'recover',
@@ -89,7 +98,40 @@ const counts = (memory: Memory, moment: Moment) =>
     // A build that makes room for the one that was asked for is no failure more.
     !memory.replaced)
 
-function nextMode(memory: Memory, moment: Moment, then: Omit<Memory, 'mode' | 'search'>): Mode {
+function verdictOf(memory: Memory, moment: Moment): Memory['verdict'] {
+  const { event } = moment
+  const clock = clockOf(moment)
+  if (memory.rehearsal === 'no' || memory.verdict !== null) return memory.verdict
+  if (isFailed(moment, 'startRehearsed')) return 'ERR_HANDOFF_SPAWN'
+  if (memory.rehearsed !== null && isExitOf(memory.rehearsed, moment)) return 'ERR_HANDOFF_SUCCESSOR_EXITED'
+  if (clock === 'successorBootMs') return 'ERR_HANDOFF_SUCCESSOR_HELLO_TIMEOUT'
+  if (clock === 'exitNoticeMs') return 'ERR_HANDOFF_SUCCESSOR_DISCONNECTED'
+  if (memory.rehearsal !== 'awaited') return null
+  if (event.type === 'rehearsed.violatedProtocol') return 'ERR_HANDOFF_PEER_SUCCESSOR_PROTOCOL'
+  if (event.type !== 'rehearsed.greeted') return null
+  return event.versionOk === true && event.pid === memory.rehearsed ? 'passed' : 'ERR_HANDOFF_PEER_SUCCESSOR_PROTOCOL'
+}
+
+/** Everything else goes on meanwhile, and whatever is more important ends it. */
+function rehearsalAfter(memory: Memory, moment: Moment, mode: Mode): Rehearsal {
+  const { rehearsal, rehearsed } = memory
+  if (mode !== 'serving' || isOver(moment)) return 'no'
+  if (rehearsal === 'no')
+    return moment.event.type === 'rehearsal.requested' && memory.mode === 'serving' ? 'starting' : 'no'
+  if (memory.mode !== 'serving' || isFailed(moment, 'startRehearsed')) return 'no'
+  if (rehearsed !== null && isExitOf(rehearsed, moment)) return 'no'
+  if (isDone(moment, 'startRehearsed')) return 'awaited'
+  if (memory.verdict === null && verdictOf(memory, moment) !== null) return 'aborted'
+  if (rehearsal === 'awaited' && moment.event.type === 'rehearsed.disconnected') return 'doubted'
+  if (clockOf(moment) !== 'successorKillGraceMs') return rehearsal
+  return rehearsal === 'aborted' ? 'asked' : 'no'
+}
+
+function nextMode(
+  memory: Memory,
+  moment: Moment,
+  then: Omit<Memory, 'mode' | 'search' | 'rehearsal' | 'rehearsed' | 'verdict'>,
+): Mode {
   const { mode, search } = memory
   const found = answering(moment)
   if (mode === 'stopping') return mode
@@ -217,7 +259,16 @@ function after(memory: Memory, moment: Moment): Memory {
         : mode === 'looking' && memory.mode !== 'looking'
           ? 'respawn'
           : memory.search
-  return { ...then, mode, search: mode === 'looking' && then.leave && search === 'answer' ? search : search }
+  const rehearsal = rehearsalAfter(memory, moment, mode)
+  const rehearsed = isDone(moment, 'startRehearsed') ? (event.output as { pid: number }).pid : memory.rehearsed
+  return {
+    ...then,
+    mode,
+    search,
+    rehearsal,
+    rehearsed: rehearsal === 'no' ? null : rehearsed,
+    verdict: rehearsal === 'no' ? null : verdictOf(memory, moment),
+  }
 }
 
 const reports = (moment: Moment) => paramsOf(moment, 'reportOutcome') as SwapOutput[]
@@ -388,6 +439,34 @@ const contracts: Contract<Memory>[] = [
     },
   },
   {
+    id: 'REHEARSAL',
+    says: 'a rehearsed build hears Abort and nothing else, then is asked by SIGTERM; however the rehearsal ends, it is ended, and its verdict told, once',
+    holds: (memory, moment, then) => {
+      const { rehearsal } = then
+      const isNew = (at: Rehearsal) => rehearsal === at && memory.rehearsal !== at
+      const pid = memory.rehearsed
+      const told = (type: string) => JSON.stringify(paramsOf(moment, type))
+      if (told('sendToRehearsed') !== JSON.stringify(isNew('aborted') ? [{ kind: 'Abort', pid }] : [])) return 'Abort'
+      if (told('signalRehearsed') !== JSON.stringify(isNew('asked') ? [{ signal: 'SIGTERM', pid }] : []))
+        return 'signal'
+      const hasEnded = memory.rehearsal !== 'no' && rehearsal === 'no'
+      if (told('endRehearsed') !== JSON.stringify(hasEnded ? [{ pid }] : [])) return 'end'
+      const verdict = verdictOf(memory, moment) ?? 'ERR_HANDOFF_CANCELLED'
+      const report = { failure: verdict === 'passed' ? null : verdict }
+      if (told('reportRehearsal') !== JSON.stringify(hasEnded ? [report] : [])) return 'report'
+      const names = moment.effects.map((effect) => (effect.kind === 'action' ? effect.type : ''))
+      return names.indexOf('endRehearsed') <= names.indexOf('reportRehearsal')
+    },
+  },
+  {
+    id: 'REHEARSAL-CLOCKS',
+    says: 'a rehearsal has the budgets that a swap gives its successor',
+    holds: (_, moment, { rehearsal }) =>
+      moment.clocks.includes('successorBootMs') === (rehearsal === 'awaited') &&
+      moment.clocks.includes('exitNoticeMs') === (rehearsal === 'doubted') &&
+      moment.clocks.includes('successorKillGraceMs') === (rehearsal === 'aborted' || rehearsal === 'asked'),
+  },
+  {
     id: 'JOURNAL',
     says: 'the journal goes when nothing in it is left to find, and not before',
     holds: (memory, moment, then) => {
@@ -436,6 +515,7 @@ function beginning(memory: Memory, moment: Moment, then: Memory): string {
   const found = answering(moment)
   if (moment.event.type === 'start') return 'readJournal'
   if (then.mode === 'swapping' && mode !== 'swapping') return 'swap'
+  if (then.rehearsal === 'starting' && memory.rehearsal === 'no') return 'startRehearsed'
   if (then.mode === 'stopping') return ''
   if (then.mode === 'looking' && mode !== 'looking') return 'lookAround'
   if (mode === 'recovering') {
@@ -461,5 +541,9 @@ export const supervisorContract: RoleContract<typeof supervisorMachine, Memory> 
   memory: { first, after },
   contracts,
   // A swap is a machine: it ends with its verdict.
-  mayCome: (_, { type }) => type !== 'xstate.error.actor.swap',
+  mayCome: ({ rehearsed, rehearsal }, { type, pid }) => {
+    if (type.startsWith('rehearsed.')) return rehearsed !== null && rehearsal !== 'doubted'
+    if (type === 'primitive.exited' && pid === R) return rehearsed === R
+    return type !== 'xstate.error.actor.swap'
+  },
 }
