@@ -356,6 +356,14 @@ const contracts: Contract<Memory>[] = [
       starts(moment).join() === (memory.canResume ? 'resume' : 'closeState'),
   },
   {
+    id: 'HURRY',
+    says: 'a second stop waits for no request any more: the state is closed',
+    holds: (memory, moment) => {
+      const isAgain = moment.event.type === STOP && memory.stops > 0 && memory.swap === 'none'
+      return !(isAgain && ran(moment, 'drain')) || starts(moment).join() === 'closeState'
+    },
+  },
+  {
     id: 'REASON',
     says: 'the state is opened for the first time at a cold start, and afterwards again',
     holds: ({ everOpen }, { effects }) =>
