@@ -1,5 +1,19 @@
 /** Mutants that nobody needs to notice, each with its reason. One that is noticed after all, or is gone, is stale. */
 export const EQUIVALENT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  swap: {
+    'swap.undoing.tellingIncumbent entry: swapActions closeSuccessorChannel[0] recordJournal':
+      'the successor is dead: nobody hears the end of its channel, and the record is written meanwhile',
+    'swap.committed entry: swapActions sendToIncumbent[1] closeSuccessorChannel':
+      'two streams to two processes, and the successor, which serves already, hears nothing on its own any more',
+    'swap.committed entry: swapActions closeSuccessorChannel[2] closeIncumbentSession':
+      'two streams to two processes: neither sees when the other one ends',
+    'swap.rolledBack entry: swapActions closeIncumbentSession[1] clearJournal':
+      'the record is removed meanwhile, and a supervisor that dies between the two closes the session by that',
+    'swap.nobodyServes entry: swapActions closeSuccessorChannel[1] closeIncumbentSession':
+      'both processes are gone: nobody hears either end',
+    'swap.nobodyServes entry: swapActions closeIncumbentSession[2] clearJournal':
+      'the record is removed meanwhile, and a supervisor that dies between the two closes the session by that',
+  },
   incumbent: {
     'incumbent.draining entry: swapActions stopAccepting[0] startHeartbeat':
       'no heartbeat is due for two seconds after its start, so that nobody sees which of the two came first',

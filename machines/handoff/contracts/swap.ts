@@ -479,12 +479,16 @@ const contracts: Contract<Memory>[] = [
   },
   {
     id: 'DEADLINE',
-    says: 'the deadline counts from the first phase to the last that it caps, the budget of the drain while it lasts; no sign of life restarts them',
+    says: 'the deadline counts from the first phase to the last that it caps, the budgets of the drain, of a confirmation and of the way back while they last; no sign of life restarts them',
     holds: (memory, moment, then) => {
       const isDraining = ({ phase, undo, doubt }: Memory) => phase === 'draining' && undo === 'no' && doubt === 'no'
+      const isResuming = ({ undo }: Memory) => undo === 'resuming'
+      const isConfirming = (at: Memory) => isResuming(at) || (at.undo === 'no' && at.phase === 'verifying')
       const caps = [
+        ['resumeBudgetMs', isResuming],
         ['deadlineMs', isAttempt],
         ['drainOverdueMs', isDraining],
+        ['confirmMs', isConfirming],
       ] as const
       return caps.every(([name, isCapped]) => {
         const isArmed = moment.clocks.includes(name)
@@ -492,7 +496,8 @@ const contracts: Contract<Memory>[] = [
         const arms = moment.effects.some(
           (effect) => effect.kind === 'armTimer' && effect.event.type.startsWith(`xstate.after.${name}.`),
         )
-        return !isArmed || arms === !isCapped(memory)
+        const isNew = !isCapped(memory) || (name === 'confirmMs' && memory.undo !== then.undo)
+        return !isArmed || arms === isNew
       })
     },
   },
