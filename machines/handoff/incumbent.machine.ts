@@ -36,6 +36,8 @@ export interface IncumbentContext {
   /** Budgets that the supervisor named in PrepareHandoff, ms. */
   readonly drainBudgetMs: number
   readonly decisionBudgetMs: number
+  /** Of the swap under way: only it gets connections. Null: none is. */
+  readonly successorPid: number | null
 }
 
 export type IncumbentEvents =
@@ -63,8 +65,8 @@ export const incumbentMachine = setup({
     openState: unboundActor<{ canResume: boolean }, { reason: OpenReason }>('openState'),
     /** Bind the control socket under a staging name (unless the path still leads here) and rename it onto the path. */
     publishControl: unboundActor<void>('publishControl'),
-    /** Copies of live connections to the successor that asked for them, while they are served here. Nobody asked: at once. */
-    copyConnections: unboundActor<void>('copyConnections'),
+    /** Copies of live connections to this successor, if it asked for them, while they are served here; to no other from now on. */
+    copyConnections: unboundActor<void, { successorPid: number | null }>('copyConnections'),
     drain: unboundActor<{ openConnections: number }, { budgetMs: number }>('drain'),
     /** Tells the successor which connections rest and will be its own. Never fails the swap. */
     parkConnections: unboundActor<void>('parkConnections'),
@@ -81,8 +83,15 @@ export const incumbentMachine = setup({
     closeSession: unboundAction('closeSession'),
     /** Put the control path back while serving goes on; a failure is told, and changes nothing for clients. */
     republishControl: unboundAction('republishControl'),
-    /** Accepts, and reads the connections that rest: given back after an abort, or taken over by a successor. */
+    /**
+     * Ends what is left of moves: the successors are told first that these connections are ours again. What one of them has
+     * begun to read is closed: nobody else knows where it stands (INV-15).
+     */
+    takeConnectionsBack: unboundAction('takeConnectionsBack'),
+    /** Accepts, and reads on where our own connections rest. */
     startAccepting: unboundAction('startAccepting'),
+    /** Reads what the incumbent has parked for this process, and tells it before (INV-14). None: nothing. */
+    adoptConnections: unboundAction('adoptConnections'),
     stopAccepting: unboundAction('stopAccepting'),
     releaseLock: unboundAction('releaseLock'),
     /** Ask the running hook to stop, by its AbortSignal. */
@@ -97,15 +106,19 @@ export const incumbentMachine = setup({
     noteAttended: assign({ attended: true }),
     noteUnattended: assign({ attended: false }),
     noteCanResume: assign({ canResume: (_, canResume: boolean) => canResume }),
-    noteBudgets: assign(({ event }) =>
+    noteRequest: assign(({ event }) =>
       event.type === 'supervisor.requestedDrain'
-        ? { drainBudgetMs: event.drainBudgetMs, decisionBudgetMs: event.decisionBudgetMs }
+        ? {
+            drainBudgetMs: event.drainBudgetMs,
+            decisionBudgetMs: event.decisionBudgetMs,
+            successorPid: event.successorPid,
+          }
         : {},
     ),
     cancelForResume: assign({ cancel: ({ context }) => (context.cancel === 'stop' ? 'stop' : 'resume') }),
     cancelForStop: assign({ cancel: 'stop' }),
     noteOpenConnections: assign({ openConnections: (_, open: number) => open }),
-    forgetSwap: assign({ cancel: 'no', failure: null }),
+    forgetSwap: assign({ cancel: 'no', failure: null, successorPid: null }),
   },
   guards: {
     startsLive: ({ context }) => context.start === 'live',
@@ -144,6 +157,7 @@ export const incumbentMachine = setup({
     openConnections: 0,
     drainBudgetMs: input.policy.drainGraceMs,
     decisionBudgetMs: input.policy.deadlineMs,
+    successorPid: null,
   }),
   initial: 'starting',
   on: {
@@ -243,7 +257,8 @@ export const incumbentMachine = setup({
 
     serving: {
       tags: ['owner', 'accepting'],
-      entry: ['forgetSwap', 'startAccepting'],
+      // New clients come first: they have waited as long, and that is one call.
+      entry: ['forgetSwap', 'takeConnectionsBack', 'startAccepting', 'adoptConnections'],
       initial: 'deciding',
       on: {
         'process.stopRequested': 'stopping',
@@ -256,7 +271,7 @@ export const incumbentMachine = setup({
         alone: {},
         attended: {
           on: {
-            'supervisor.requestedDrain': { target: '#incumbent.copying', actions: 'noteBudgets' },
+            'supervisor.requestedDrain': { target: '#incumbent.copying', actions: 'noteRequest' },
             'supervisor.beat': {
               target: 'attended',
               reenter: true,
@@ -280,7 +295,13 @@ export const incumbentMachine = setup({
       tags: ['owner', 'accepting'],
       entry: 'startHeartbeat',
       exit: 'stopHeartbeat',
-      invoke: { id: 'copyConnections', src: 'copyConnections', onDone: 'draining', onError: 'draining' },
+      invoke: {
+        id: 'copyConnections',
+        src: 'copyConnections',
+        input: ({ context }) => ({ successorPid: context.successorPid }),
+        onDone: 'draining',
+        onError: 'draining',
+      },
       on: {
         'process.stopRequested': 'stopping',
         'supervisor.aborted': 'serving',

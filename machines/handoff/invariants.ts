@@ -1,5 +1,5 @@
 /**
- * The guarantees, stated once: INV-01 … INV-13 over tags, kernel facts and ghosts of the handoff's world.
+ * The guarantees, stated once: INV-01 … INV-15 over tags, kernel facts and ghosts of the handoff's world.
  *
  * Where a guarantee has an exception, the exception is part of its sentence and of its check: it names the fault that
  * earns it. What is not excepted here is a violation.
@@ -10,6 +10,7 @@ import type { Players } from './world/cast.js'
 import type { HandoffWorld } from './world/handoff-world.js'
 import { answers, areSocketsOpen, whoAnswers } from './world/kernel.js'
 import { type HandoffState, NONE, OPEN, type Primitive, type Slot } from './world/state.js'
+import type { Connection } from './world/traffic.js'
 
 const living = (state: HandoffState): Slot[] =>
   state.primitives.flatMap((primitive, slot) => (primitive?.life === 'running' ? [slot] : []))
@@ -83,6 +84,11 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
   const everyPrimitive =
     (holds: (primitive: Primitive, slot: Slot, state: HandoffState) => boolean) => (state: HandoffState) =>
       state.primitives.every((primitive, slot) => primitive?.life !== 'running' || holds(primitive, slot, state))
+
+  const everyConnection =
+    (holds: (connection: Connection) => boolean) =>
+    ({ traffic }: HandoffState) =>
+      traffic.connections.every((connection) => connection.phase !== 'open' || holds(connection))
 
   return [
     always(
@@ -228,6 +234,52 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
       if (isExcused(from, slot)) return true
       return from.primitives[slot]?.report === 'good' && answers(from, players, slot)
     }),
+    always(
+      'INV-14',
+      'a connection is read by at most one process at a time',
+      everyConnection(({ reads }) => (reads & (reads - 1)) === 0),
+    ),
+    always(
+      'INV-14',
+      'a successor reads no connection before it serves',
+      everyPrimitive(
+        ({ role }, slot, state) =>
+          role === 'incumbent' || everyConnection(({ reads }) => (reads & (1 << slot)) === 0)(state),
+      ),
+    ),
+    always(
+      'INV-15',
+      'whoever reads a connection reads on where the last reader stopped',
+      everyConnection(({ reads, stale }) => (reads & stale) === 0),
+    ),
+    always(
+      'INV-15',
+      'a process that serves reads every connection that is its own: a rollback gives all of them back',
+      everyPrimitive(
+        ({ accepting }, slot, state) =>
+          !accepting ||
+          everyConnection(({ holds, staged, reads }) => (holds & ~staged & ~reads & (1 << slot)) === 0)(state),
+      ),
+    ),
+    edge('INV-15', 'a connection ends at a rollback only where its successor has begun to read it', (from, step) => {
+      if (!step.label.endsWith('!takeConnectionsBack')) return true
+      const slot = actorOf(step.label)
+      return from.traffic.connections.every(
+        ({ phase, left }, at) =>
+          phase !== 'open' || (left & (1 << slot)) !== 0 || step.next.traffic.connections[at]?.phase === 'open',
+      )
+    }),
+    {
+      id: 'INV-15',
+      says: 'in the end somebody reads every connection that is open',
+      kind: 'eventually',
+      stays: true,
+      holds: (state) =>
+        state.supervisor.life === 'stalled' ||
+        isBeyondHelp(state) ||
+        isBlockedBy(state) ||
+        everyConnection(({ reads }) => reads !== 0)(state),
+    },
   ]
 }
 
@@ -285,10 +337,48 @@ export function handoffSightings({ players, settings }: HandoffWorld): Property<
           edge('nobodyServes', 'a swap ends with nobody serving, and says so', reports('nobodyServes')),
         ]),
   ]
+  const connection = (
+    id: string,
+    says: string,
+    sees: (was: Connection, is: Connection, from: HandoffState, step: Step<HandoffState>) => boolean,
+  ) =>
+    edge(id, says, (from, step) =>
+      from.traffic.connections.some((was, at) => {
+        const is = step.next.traffic.connections[at]
+        return is !== undefined && is !== was && sees(was, is, from, step)
+      }),
+    )
+  const moving = [
+    connection(
+      'moved',
+      'a connection moves, with a request that came in the gap (INV-14)',
+      (was, { takenBy }, _, { label }) =>
+        label.endsWith('!adoptConnections') && was.request === 'unread' && takenBy === actorOf(label),
+    ),
+    connection(
+      'lingered',
+      'a connection that could not move is answered by the old program',
+      ({ takenBy }, is, from) => {
+        const job = from.primitives[takenBy]?.job ?? NONE
+        return is.request === 'done' && is.phase === 'open' && players.job(job)?.src === 'finishConnections'
+      },
+    ),
+  ]
+  const returning = [
+    connection(
+      'returned',
+      'a connection that the successor was told of returns, with a request that came meanwhile (INV-15)',
+      ({ told, request }, { phase }, _, { label }) =>
+        label.endsWith('!takeConnectionsBack') && told !== 0 && request === 'unread' && phase === 'open',
+    ),
+  ]
+  const moved = settings.connections === 0 ? [] : moving
+  const returned = settings.connections === 0 ? [] : returning
   const isPassed = ({ supervisor }: HandoffState) =>
     supervisor.life === 'running' &&
     (players.supervisor.stepper.view(supervisor.machine).context as { verdict: string | null }).verdict === 'passed'
   const rehearsed =
     settings.rehearsals === 0 ? [] : [edge('rehearsed', 'a rehearsal passes', (_, { next }) => isPassed(next))]
-  return [...rehearsed, ...(settings.swaps === 0 ? [] : settings.faults === 0 ? all.slice(0, 1) : all)]
+  const swapped = settings.faults === 0 ? [...all.slice(0, 1), ...moved] : [...all, ...moved, ...returned]
+  return [...rehearsed, ...(settings.swaps === 0 ? [] : swapped)]
 }

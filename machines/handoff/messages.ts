@@ -48,7 +48,12 @@ export type ToSuccessor =
 /** What an incumbent can learn about its supervisor. */
 export type SupervisorToIncumbentEvent =
   | { readonly type: 'supervisor.attended' }
-  | { readonly type: 'supervisor.requestedDrain'; readonly drainBudgetMs: number; readonly decisionBudgetMs: number }
+  | {
+      readonly type: 'supervisor.requestedDrain'
+      readonly successorPid: number
+      readonly drainBudgetMs: number
+      readonly decisionBudgetMs: number
+    }
   | { readonly type: 'supervisor.requestedSeal' }
   | { readonly type: 'supervisor.committed' }
   | { readonly type: 'supervisor.aborted' }

@@ -14,13 +14,14 @@ import type { Policy } from './policy.js'
 
 /** HelloAck belongs to the greeting before the session, and is no event of the incumbent's. */
 export function toIncumbentEvent(
-  kind: Exclude<ToIncumbent['kind'], 'HelloAck'>,
+  said: Exclude<ToIncumbent, { kind: 'HelloAck' }>,
   policy: Policy,
 ): SupervisorToIncumbentEvent {
-  switch (kind) {
+  switch (said.kind) {
     case 'PrepareHandoff':
       return {
         type: 'supervisor.requestedDrain',
+        successorPid: said.successorPid,
         drainBudgetMs: Math.min(policy.drainGraceMs, policy.deadlineMs),
         decisionBudgetMs: policy.deadlineMs,
       }

@@ -44,7 +44,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   const to = GOALS.find((goal) => goal === flags.to)
   if (to === undefined) throw wrong('--to names no goal', `give one of ${GOALS.join(', ')}`)
   const faults = count('faults', flags.faults) ?? 1
-  const bounds: Bounds = { swaps: 1, faults, restarts: faults, orders: 0, rehearsals: 0 }
+  const bounds: Bounds = { swaps: 1, faults, restarts: faults, orders: 0, rehearsals: 0, connections: 0 }
   const { paths, found } = handoffPaths(to, bounds, count('limit', flags.limit))
   const tell = flags.json === true ? asJson : asText
   for (const path of paths) io.out(tell(path, to, bounds))

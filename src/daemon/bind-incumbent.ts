@@ -35,8 +35,9 @@ export function bindIncumbent(core: DaemonCore) {
           core.publish()
         }),
       ),
-      copyConnections: fromPromise(async ({ signal }) => {
+      copyConnections: fromPromise(async ({ input, signal }) => {
         preparedAt = performance.now()
+        if (input.successorPid !== null) moves.keepOnly(input.successorPid)
         await Promise.all([moves.copy(signal), core.surroundings.rehearse(log)])
       }),
       drain: fromPromise(({ input }) => {
@@ -65,7 +66,9 @@ export function bindIncumbent(core: DaemonCore) {
       sendToSupervisor: (_, said) => send(said),
       closeSession: () => control.closeSession(),
       republishControl: () => core.republish(),
-      startAccepting: () => core.mustSucceed('start accepting', core.serveClients()),
+      takeConnectionsBack: () => moves.takeBack(),
+      startAccepting: () => core.mustSucceed('start accepting', listeners.startAccepting()),
+      adoptConnections: () => core.incoming.goLive(),
       stopAccepting: () => core.mustSucceed('stop accepting', listeners.stopAccepting()),
       releaseLock: () => state.releaseLock(),
       cancelHook: () => state.cancelHook(),
@@ -83,7 +86,12 @@ export function toIncumbentEvent(message: Message): SupervisorToIncumbentEvent |
     case 'PrepareHandoff': {
       const decisionBudgetMs = clampMs(message.deadlineMs)
       const drainBudgetMs = Math.min(clampMs(message.drainGraceMs), decisionBudgetMs)
-      return { type: 'supervisor.requestedDrain', drainBudgetMs, decisionBudgetMs }
+      return {
+        type: 'supervisor.requestedDrain',
+        successorPid: message.successorPid,
+        drainBudgetMs,
+        decisionBudgetMs,
+      }
     }
     case 'SealRequest':
       return { type: 'supervisor.requestedSeal' }

@@ -149,15 +149,6 @@ export class DaemonCore {
     })
   }
 
-  /** Whoever serves reads: connections given back after an abort, or those that the incumbent has parked. */
-  async serveClients(): Promise<void> {
-    this.moves.takeBack()
-    // New clients first: they have waited for as long, and this is one call.
-    const accepting = this.listeners.startAccepting()
-    this.incoming.goLive()
-    await accepting
-  }
-
   /** Idle clients are closed, words on their way are flushed, then the process ends; the kernel frees the lock. */
   exit(status: ExitStatus): void {
     if (this.#exiting) return
@@ -172,6 +163,7 @@ export class DaemonCore {
       clearTimeout(timer)
       this.surroundings.leave(status)
     }
+    this.moves.leave()
     // What a successor reads now, and what this process never read, ends here without a word to the clients.
     const released = this.moves.finished || !this.moves.served ? undefined : this.listeners.release()
     void Promise.allSettled([session?.flushed(), released]).then(() => {

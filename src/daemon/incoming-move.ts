@@ -44,8 +44,11 @@ export class IncomingMove {
       this.#receiver = receiver
       await receiver.pull({ signal })
       this.#channel = channel
-      // Until the incumbent says the last word, or is gone: then what is staged stays what it is, and nobody reads it.
-      receiver.awaitCut().catch((error: unknown) => this.#log.debug({ err: error }, 'the incumbent tells no more'))
+      receiver.awaitCut().catch((error: unknown) => {
+        this.#log.debug({ err: error }, 'the incumbent tells no more')
+        // Nobody will read these; while we hold them, their clients do not see that the incumbent is gone.
+        if (!receiver.knowsCut) receiver.abandon()
+      })
     } catch (error) {
       this.#log.info({ err: error }, 'the incumbent keeps its connections')
       this.abandon()

@@ -36,8 +36,6 @@ export class OutgoingMoves {
   #cut: ReadonlyMap<string, Cut> | null = null
   #serving = false
   #finished = false
-  /** The cut was begun and its end is not known: the successor may read what rests here. */
-  #doubtful = false
   #served = false
 
   readonly #late: LateMoves
@@ -103,17 +101,31 @@ export class OutgoingMoves {
     // None is left that could move: two more ways over a socket, in the gap, for nothing.
     if (this.#listeners.openConnections() === 0) return
     await this.#with(signal, async (move) => {
-      this.#doubtful = true
       this.#cut = await move.sender.cut()
-      this.#doubtful = false
     })
   }
 
-  /** The handoff was aborted: whatever was told, these connections are ours again. */
+  /**
+   * This process serves again: whatever was told, these connections are ours, and no successor reads them from now on. Those
+   * that one has read before it ended are closed: where it stood in them nobody knows (INV-15).
+   */
   takeBack(): void {
-    for (const move of [...this.#moves]) this.#end(move)
+    let lost = 0
+    for (const move of [...this.#moves]) {
+      if (move.sender.successorReads()) lost += this.#closeMoved(move)
+      this.#end(move)
+    }
     this.#cut = null
-    this.#doubtful = false
+    if (lost > 0)
+      this.#log.warn(
+        { event: 'handoff.lost', connections: lost },
+        `${lost} connections end: a program that is gone read them`,
+      )
+  }
+
+  /** This process ends: what rests is left to the successor, if it serves. */
+  leave(): void {
+    for (const { sender } of this.#moves) sender.close()
   }
 
   /**
@@ -129,8 +141,7 @@ export class OutgoingMoves {
     // While we hold a copy, a connection that the successor closes would stay open for its client.
     await this.#detach(signal)
     if (signal.aborted) return
-    const forwards = !this.#doubtful && (await this.#forward())
-    if (forwards) this.#late.start(signal)
+    if (await this.#forward()) this.#late.start(signal)
     else await this.#listeners.release()
     await this.#listeners.ended(signal)
   }
@@ -161,6 +172,15 @@ export class OutgoingMoves {
 
   #moved(): number {
     return [...(this.#cut?.values() ?? [])].reduce((sum, { parked }) => sum + parked.length, 0)
+  }
+
+  /** @returns how many */
+  #closeMoved({ sources }: Move): number {
+    let count = 0
+    for (const [listener, source] of sources) {
+      count += source.detach(this.#cut?.get(listener)?.parked.map(({ id }) => id) ?? [])
+    }
+    return count
   }
 
   async #detach(signal: AbortSignal): Promise<void> {
@@ -208,6 +228,7 @@ export class OutgoingMoves {
 
   #end(move: Move): void {
     this.#moves = this.#moves.filter((other) => other !== move)
+    if (!move.sender.retract()) for (const source of move.sources.values()) source.detach()
     move.sender.close()
     move.socket.close()
   }

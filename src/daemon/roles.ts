@@ -36,7 +36,6 @@ export class DaemonRoles {
         },
         onMessage: (message) => {
           const event = toIncumbentEvent(message)
-          if (message.type === 'PrepareHandoff') core.moves.keepOnly(message.successorPid)
           const { handoffId } = core.control.session ?? {}
           this.#incumbent?.send(event ?? { type: 'supervisor.violatedProtocol' })
           // Told afterwards: between the last accept and the successor's first, a write to the log is time without service.

@@ -140,6 +140,49 @@ export class FdSocket {
     return atEnd ? null : line
   }
 
+  /**
+   * Sends all bytes without waiting; false when the kernel does not take all of them now, or others are on their way.
+   * @throws EPIPE and its like as errno exceptions; ERR_HANDOFF_FDS_CLOSED
+   */
+  sendNow(bytes: Uint8Array): boolean {
+    if (this.#writer !== null) return false
+    return this.#try(() => native.sendmsg(this.#fd, bytes, []), 'sending') === bytes.length
+  }
+
+  /**
+   * The lines that lie in the kernel, without waiting and without a promise in between: what was sent before something else
+   * happened is known before it is acted upon. `ended`: nothing follows, and what came after the last newline is a line too.
+   * @throws ERR_HANDOFF_FDS_UNEXPECTED for a line above `maxBytes` or one with descriptors; errno exceptions
+   */
+  linesNow(maxBytes: number): { readonly lines: readonly Uint8Array[]; readonly ended: boolean } {
+    const lines: Uint8Array[] = []
+    const into = new Uint8Array(LINE_READ_BYTES)
+    for (;;) {
+      const received = this.#nowOrNothing(into)
+      if (received === 'wouldBlock') return { lines, ended: false }
+      for (const fd of received.fds) native.close(fd)
+      if (received.truncated) throw osError('ERR_HANDOFF_FDS_UNEXPECTED', ['descriptors with a line that takes none'])
+      if (received.count === 0) {
+        if (this.#buffered.length > 0) lines.push(this.#buffered)
+        this.#buffered = new Uint8Array(0)
+        return { lines, ended: true }
+      }
+      this.#buffered = concat(this.#buffered, into.subarray(0, received.count))
+      for (let end = this.#buffered.indexOf(0x0a); end >= 0; end = this.#buffered.indexOf(0x0a)) {
+        lines.push(this.#buffered.slice(0, end))
+        this.#buffered = this.#buffered.slice(end + 1)
+      }
+      if (this.#buffered.length > maxBytes)
+        throw osError('ERR_HANDOFF_FDS_UNEXPECTED', [`a line of more than ${maxBytes} bytes`])
+    }
+  }
+
+  /** Resolves when there is something to receive, or the end of the stream. @throws ERR_HANDOFF_FDS_CLOSED, ERR_HANDOFF_FDS_TIMEOUT */
+  async readable(options: WaitOptions = {}): Promise<void> {
+    if (this.#closed) throw osError('ERR_HANDOFF_FDS_CLOSED', ['waiting'])
+    await this.#wait('read', 'waiting', deadline(options))
+  }
+
   /** Ends a wait in progress with ERR_HANDOFF_FDS_CLOSED. */
   close(): void {
     if (this.#closed) return
@@ -177,6 +220,16 @@ export class FdSocket {
       return { bytes, fds }
     } catch (error) {
       for (const fd of fds) native.close(fd)
+      throw error
+    }
+  }
+
+  /** A peer that closed with something unread left a reset behind what it had said. */
+  #nowOrNothing(into: Uint8Array) {
+    try {
+      return this.#try(() => native.recvmsg(this.#fd, into, 0), 'receiving')
+    } catch (error) {
+      if (isErrno(error, 'ECONNRESET')) return { count: 0, fds: [], truncated: false }
       throw error
     }
   }

@@ -107,6 +107,42 @@ test('several lines in one piece are told apart', async () => {
   expect(text((await b.receive(10))?.bytes as Uint8Array)).toBe('r')
 })
 
+test('without waiting: what was said lies there whole, also from an end that is gone', async () => {
+  const [a, b] = pair()
+  expect(b.linesNow(100)).toEqual({ lines: [], ended: false })
+  const readable = b.readable()
+  expect(a.sendNow(bytes('one\ntwo\nhalf'))).toBe(true)
+  await readable
+  const early = b.linesNow(100)
+  expect([early.lines.map(text), early.ended]).toEqual([['one', 'two'], false])
+  // Unread on its side: the kernel resets the stream, and still gives what was said before.
+  expect(b.sendNow(bytes('never read\n'))).toBe(true)
+  expect(a.sendNow(bytes(' a line\n'))).toBe(true)
+  a.close()
+  const late = b.linesNow(100)
+  expect([late.lines.map(text), late.ended]).toEqual([['half a line'], true])
+  expect(() => b.sendNow(bytes('x'))).toThrow(/EPIPE/)
+})
+
+test('without waiting: a line that was broken off is told, one that is too long or brings descriptors is refused', () => {
+  const [a, b] = pair()
+  a.sendNow(bytes('broken o'))
+  a.close()
+  expect(b.linesNow(100).lines.map(text)).toEqual(['broken o'])
+  const [c, d] = pair()
+  c.sendNow(bytes('x'.repeat(200)))
+  expect(() => d.linesNow(100)).toThrow(expect.objectContaining({ code: 'ERR_HANDOFF_FDS_UNEXPECTED' }))
+})
+
+test('without waiting: a full socket says so', () => {
+  const [a] = pair()
+  const piece = Buffer.alloc(64 * 1024)
+  let sent = 0
+  while (a.sendNow(piece)) sent++
+  expect(sent).toBeGreaterThan(0)
+  expect(a.sendNow(bytes('x'))).toBe(false)
+})
+
 test('a full socket makes the sender wait, not fail', async () => {
   const [a, b] = pair()
   const big = Buffer.alloc(3_000_000, 'z')

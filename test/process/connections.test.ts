@@ -94,6 +94,31 @@ test('an answer that outlasts the drain is finished by the old program; its conn
   resting.close()
 })
 
+test('what a successor has read ends with it: the incumbent reads on behind nobody (INV-15)', async () => {
+  await using scene = await Scene.start([], { probationMs: 600_000 })
+  const port = await scene.port()
+  const old = await scene.world.incumbentPid()
+  const half = await connectRaw({ port })
+  half.get('/fast')
+  await half.answer()
+  const swap = scene.swap()
+  await until(async () => (await scene.world.status()).swap?.phase === 'probation')
+  const successor = (await scene.world.hello())?.pid as number
+  // Its second half would be a request of its own to whoever reads on: the body of one is another's request.
+  const body = 'GET /fast HTTP/1.1\r\nHost: test\r\n\r\n'
+  half.send(`POST /echo HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`)
+  expect(await half.answer()).toMatchObject({ status: 100 })
+  process.kill(successor, 'SIGKILL')
+  half.send(body)
+  expect((await swap).result).toBe('rolledBack')
+  await expect(half.answer()).rejects.toThrow('ended')
+  expect(scene.logged('handoff.lost')).toMatchObject([{ connections: 1 }])
+  const fresh = await connectRaw({ port })
+  fresh.get('/fast')
+  expect((await fresh.answer()).body).toMatch(new RegExp(`^${old} `))
+  fresh.close()
+})
+
 test('who asks for connections and never takes them delays no swap, and keeps no client from moving', async () => {
   await using scene = await Scene.start()
   const clients = await connectMany(50, { port: await scene.port() })

@@ -65,6 +65,8 @@ const UNNOTICED = new Set([
   'watchSuccessor',
   'reportRehearsal',
 ])
+/** Where there are no connections. */
+const ABOUT_CONNECTIONS = new Set(['takeConnectionsBack', 'adoptConnections'])
 const OWN_BUSINESS = new Set([
   'cancelHook',
   'watchPrimitive',
@@ -73,8 +75,6 @@ const OWN_BUSINESS = new Set([
   'recordJournal',
   'clearJournal',
 ])
-
-type Action = Extract<Effect, { kind: 'action' }>
 
 const isOwnBusiness = (effect: Effect): boolean => effect.kind === 'action' && OWN_BUSINESS.has(effect.type)
 
@@ -100,6 +100,9 @@ export function createCast(
       },
     }
   }
+
+  const isNoticed = (type: string): boolean =>
+    !UNNOTICED.has(type) && (settings.connections > 0 || !ABOUT_CONNECTIONS.has(type))
 
   const outboxes: (readonly Effect[])[] = [[]]
   const outboxIds = new WeakMap<readonly Effect[], number>()
@@ -128,7 +131,7 @@ export function createCast(
     let turn = turns.get(stepped)
     if (turn === undefined) {
       const { effects } = stepped
-      const actions = effects.filter(({ kind, ...rest }) => kind === 'action' && !UNNOTICED.has((rest as Action).type))
+      const actions = effects.filter((effect) => effect.kind === 'action' && isNoticed(effect.type))
       const noticed = actions.findIndex((effect) => !isOwnBusiness(effect))
       const first = noticed === -1 ? actions.length : noticed
       turn = {

@@ -51,5 +51,17 @@ export const CHECKS: Readonly<Record<string, WorldOptions>> = {
   'any timer at any time': { swaps: 1, timers: 'free', probation: true, t1: false, slots: 7 },
   'any timer, also before frames': { swaps: 1, timers: 'reckless', probation: true, slots: 7 },
   'two faults': { swaps: 2, faults: 2, restarts: 2, probation: true },
+  'a connection': { swaps: 2, connections: 1 },
+  'two connections': { swaps: 1, connections: 2 },
+  'a connection, one fault': { swaps: 2, faults: 1, restarts: 1, probation: true, connections: 1 },
+  'a connection, one fault, no probation': { swaps: 2, faults: 1, restarts: 1, connections: 1 },
+  // With every kind of fault two of them, or two swaps, are out of reach of some minutes.
+  'a connection, one swap, two faults: kills and hooks that fail': {
+    swaps: 1,
+    faults: 2,
+    restarts: 1,
+    connections: 1,
+    faultKinds: ['kill', 'hookError'],
+  },
   'one fault, any timer at any time': { swaps: 1, faults: 1, restarts: 1, timers: 'free', slots: 7 },
 }

@@ -181,6 +181,20 @@ export const DECISIONS = {
       ],
     ],
   },
+  readWithLock: {
+    says: 'a successor reads connections only once it serves, and so holds the lock',
+    off: [
+      ['successor', ['states', 'taking', 'states', 'acquiringLock', 'entry'], ['startHeartbeat', 'adoptConnections']],
+    ],
+  },
+  takeBackTold: {
+    says: 'an incumbent that serves again takes back what it has told a successor, before it reads',
+    off: [['incumbent', ['states', 'serving', 'entry'], ['forgetSwap', 'startAccepting', 'adoptConnections']]],
+  },
+  adoptParked: {
+    says: 'a successor that serves reads the connections that the incumbent has parked for it',
+    off: [['incumbent', ['states', 'serving', 'entry'], ['forgetSwap', 'takeConnectionsBack', 'startAccepting']]],
+  },
 } as const satisfies Record<string, DecisionText>
 
 export type Decision = keyof typeof DECISIONS

@@ -15,6 +15,7 @@ import {
   type Stream,
   type Supervisor,
 } from './state.js'
+import type { Traffic } from './traffic.js'
 
 type Raw<T> = Omit<T, 'id'>
 
@@ -22,6 +23,7 @@ export class Draft {
   supervisor: Raw<Supervisor>
   kernel: Raw<Kernel>
   budgets: Raw<Budgets>
+  traffic: Raw<Traffic>
   readonly primitives: (Raw<Primitive> | null)[]
   covers: readonly string[] = []
 
@@ -33,6 +35,7 @@ export class Draft {
     this.supervisor = before.supervisor
     this.kernel = before.kernel
     this.budgets = before.budgets
+    this.traffic = before.traffic
     this.primitives = before.primitives.slice()
   }
 
@@ -42,6 +45,10 @@ export class Draft {
 
   setKernel(changes: Partial<Raw<Kernel>>): void {
     this.kernel = { ...this.kernel, ...changes }
+  }
+
+  setTraffic(changes: Partial<Raw<Traffic>>): void {
+    this.traffic = { ...this.traffic, ...changes }
   }
 
   setPrimitive(slot: Slot, changes: Partial<Raw<Primitive>>): void {
@@ -95,6 +102,7 @@ export class Draft {
       supervisor,
       kernel: this.kernel === before.kernel ? before.kernel : pools.kernel(this.kernel),
       budgets: this.budgets === before.budgets ? before.budgets : pools.budgets(this.budgets),
+      traffic: this.traffic === before.traffic ? before.traffic : pools.traffic(this.traffic),
       primitives: this.primitives.map((primitive, slot) => {
         if (primitive === null) return null
         if (primitive.life === 'dead' && (referred & (1 << slot)) === 0) return null

@@ -4,6 +4,8 @@
  */
 import type { Step, World } from '../../explore/index.js'
 import { createCast, type Players } from './cast.js'
+import { answerSteps, clientSteps, followSteps } from './clients.js'
+import { noTraffic } from './connections.js'
 import { Draft } from './draft.js'
 import { endSupervisor, whoAnswers } from './kernel.js'
 import { type Settings, settingsOf, type WorldOptions } from './options.js'
@@ -31,13 +33,15 @@ export function createHandoffWorld(options: WorldOptions = {}): HandoffWorld {
     *steps(state) {
       const processes = [supervisorSteps(state, makers)]
       for (let slot = 0; slot < state.primitives.length; slot++) processes.push(primitiveSteps(state, slot, makers))
-      const work = processes.flatMap((process) => process.work())
+      const moving = [...answerSteps(state, makers), ...followSteps(state, makers)]
+      const work = [...processes.flatMap((process) => process.work()), ...moving]
       yield* work
       // A restart is somebody else's pace: nobody's limits wait for it.
       const isQuiet = !work.some(({ kind, label }) => kind === 'progress' && label !== 'restart:S')
       const timing = isQuiet || settings.timers !== 'patient' ? 'due' : 'early'
       for (const process of processes) yield* process.timers(timing)
       yield* kills(state, makers)
+      yield* clientSteps(state, makers)
     },
     key: keyOf,
     coverable: [supervisor, swap, incumbent, successor, greeting].flatMap(({ stepper: { parts } }) => [
@@ -82,6 +86,7 @@ function firstState({ players, pools, settings }: Makers): HandoffState {
       orders: settings.orders,
       rehearsals: settings.rehearsals,
     }),
+    traffic: pools.traffic(noTraffic(settings.connections)),
     primitives: Array.from({ length: settings.slots }, () => null),
   }
   return new Draft(blank, players, pools).finish()
@@ -103,7 +108,7 @@ function* kills(state: HandoffState, makers: Makers): Generator<Step<HandoffStat
 
 /** The state as a reader wants it: who is where, who holds what. */
 export function describeWorld(state: HandoffState, players: Players) {
-  const { supervisor, kernel, primitives, budgets } = state
+  const { supervisor, kernel, primitives, budgets, traffic } = state
   const name = (slot: number) => (slot === NONE ? null : nameOf(slot))
   const names = (bits: number) => primitives.flatMap((_, slot) => ((bits & (1 << slot)) === 0 ? [] : [nameOf(slot)]))
   const kind = (id: number) => (id === DEAF ? 'unread' : players.message(id).kind)
@@ -158,5 +163,17 @@ export function describeWorld(state: HandoffState, players: Players) {
       orders: budgets.orders,
       rehearsals: budgets.rehearsals,
     },
+    ...(traffic.connections.length === 0
+      ? {}
+      : {
+          connections: traffic.connections.map(({ phase, request, takenBy, holds, staged, reads, told }) => ({
+            phase,
+            request: takenBy === NONE ? request : `${request} by ${nameOf(takenBy)}`,
+            held: names(holds & ~staged),
+            staged: names(staged),
+            told: names(told),
+            read: names(reads),
+          })),
+        }),
   }
 }

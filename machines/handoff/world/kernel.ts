@@ -1,6 +1,7 @@
 /** What the kernel does for processes: locks, paths, listening sockets, births, deaths, signals. */
 
 import type { Players } from './cast.js'
+import { leave } from './connections.js'
 import type { Draft } from './draft.js'
 import type { Role, Slot } from './state.js'
 import { ADMITTED, BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Primitive } from './state.js'
@@ -156,6 +157,7 @@ export function end(draft: Draft, slot: Slot, broken: boolean): void {
     sessions: sessions.flatMap((session) => left(session) ?? []),
   })
   if (draft.kernel.lock === slot) draft.setKernel({ lock: NONE })
+  leave(draft, slot)
 }
 
 /** An orderly way out removes the path while it is still its own. */

@@ -54,6 +54,8 @@ export interface Bounds {
   readonly orders: number
   /** Rehearsals that an operator may ask for. */
   readonly rehearsals: number
+  /** Clients that connect, ask once, and may hang up at any moment. */
+  readonly connections: number
 }
 
 export interface WorldOptions extends Partial<Bounds> {
@@ -109,6 +111,7 @@ export const settingsOf = (options: WorldOptions): Settings => ({
   restarts: options.restarts ?? 0,
   orders: options.orders ?? 0,
   rehearsals: options.rehearsals ?? 0,
+  connections: options.connections ?? 0,
   probation: options.probation ?? false,
   canResume: options.canResume ?? true,
   faultKinds: new Set(options.faultKinds ?? FAULT_KINDS),

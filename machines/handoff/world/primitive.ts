@@ -5,8 +5,9 @@ import type { Policy } from '../policy.js'
 import type { OpenReport } from '../successor.machine.js'
 import { toIncumbentEvent, toSuccessorEvent } from '../translate.js'
 import type { Job, Players } from './cast.js'
-import { Draft, pidOf } from './draft.js'
-import { canBeAsked, end, exit, isTaken, tryLock, whoGreets } from './kernel.js'
+import * as connections from './connections.js'
+import { Draft, pidOf, slotOf } from './draft.js'
+import { canBeAsked, end, exit, isTaken, tryLock, whoAnswers, whoGreets } from './kernel.js'
 import type { FaultKind, Settings } from './options.js'
 import {
   ADMITTED,
@@ -187,6 +188,7 @@ class PrimitiveSteps implements ProcessSteps {
       switch (effect.type) {
         case 'startAccepting':
           draft.setPrimitive(slot, { accepting: true })
+          connections.readOn(draft, slot)
           draft.setKernel({ served: true })
           draft.primitives.forEach((other, at) => {
             if (at !== slot && other?.life === 'running' && !other.stale) draft.setPrimitive(at, { stale: true })
@@ -195,6 +197,13 @@ class PrimitiveSteps implements ProcessSteps {
         case 'stopAccepting':
           draft.setPrimitive(slot, { accepting: false, owesResume: true })
           this.dismissGreeted(draft)
+          connections.park(draft, slot)
+          return
+        case 'takeConnectionsBack':
+          connections.takeBack(draft, slot)
+          return
+        case 'adoptConnections':
+          connections.adopt(draft, slot)
           return
         case 'releaseLock':
           draft.setKernel({ lock: draft.kernel.lock === slot ? NONE : draft.kernel.lock })
@@ -427,18 +436,35 @@ class PrimitiveSteps implements ProcessSteps {
     const { id, src } = job
     const { path } = this.state.kernel
     if (src === 'probeControl' && path !== NONE && !canBeAsked(this.state, players, path)) return
+    // It ends when the last connection does.
+    if (src === 'finishConnections' && !connections.hasNone(this.state, slot)) return
+    if (src === 'parkConnections' && connections.hasCut(this.state, slot)) {
+      this.add(`${name}:parkConnections:told`, 'progress', (draft) => connections.tellCut(draft, slot))
+      this.fault('io', `${name}:parkConnections:fails`, (draft) => {
+        connections.giveUp(draft, slot)
+        this.settle(draft, errorEvent(id, 'EPIPE'))
+      })
+      return
+    }
     const isHook = HOOKS.has(src)
-    const fail = (error: string) => (draft: Draft) => this.tell(draft, errorEvent(id, error))
+    const fail = (error: string) => (draft: Draft) => this.settle(draft, errorEvent(id, error))
     this.add(`${name}:${src}`, 'progress', (draft) => {
       const answer = this.perform(draft, job)
-      this.tell(draft, 'error' in answer ? errorEvent(id, answer.error) : doneEvent(id, answer.output))
+      this.settle(draft, 'error' in answer ? errorEvent(id, answer.error) : doneEvent(id, answer.output))
     })
     if (isHook && primitive.cancelled) this.add(`${name}:${src}:aborted`, 'progress', fail('AbortError'))
     else {
       this.fault(isHook ? 'hookError' : 'io', `${name}:${src}:fails`, (draft) => {
         draft.setPrimitive(slot, { broken: true })
         if (src === 'openState') draft.setPrimitive(slot, { open: false })
+        if (src === 'copyConnections' || src === 'parkConnections') connections.giveUp(draft, slot)
         fail('EIO')(draft)
+      })
+    }
+    if (src === 'fetchConnections' && this.state.traffic.connections.length > 0) {
+      this.fault('io', `${name}:fetchConnections:no room`, (draft) => {
+        this.fetch(draft, true)
+        this.settle(draft, doneEvent(id))
       })
     }
     if (isHook) {
@@ -454,10 +480,21 @@ class PrimitiveSteps implements ProcessSteps {
       ] as const) {
         this.fault('badReady', `${name}:openState:${what}`, (draft) => {
           draft.setPrimitive(slot, { report: 'bad', stale: false, broken: true })
-          this.tell(draft, doneEvent(id, report))
+          this.settle(draft, doneEvent(id, report))
         })
       }
     }
+  }
+
+  /** A job's own end: what its state stops afterwards is not abandoned. */
+  private settle(draft: Draft, event: { readonly type: string }): void {
+    draft.setPrimitive(this.slot, { job: NONE, hung: false, cancelled: false })
+    this.tell(draft, event)
+  }
+
+  private fetch(draft: Draft, full: boolean): void {
+    const incumbent = whoAnswers(draft, this.makers.players)
+    if (incumbent !== NONE && draft.traffic.connections.length > 0) connections.fetch(draft, this.slot, incumbent, full)
   }
 
   /** What a system call or a hook does to the world when it goes well, and what it answers. */
@@ -508,11 +545,19 @@ class PrimitiveSteps implements ProcessSteps {
         const owner = whoGreets(draft, players)
         return { output: { answeredBy: owner === NONE ? 'nobody' : owner === slot ? 'self' : 'other' } }
       }
+      case 'fetchConnections':
+        this.fetch(draft, false)
+        return {}
+      case 'copyConnections': {
+        const { successorPid } = input as { successorPid: number | null }
+        connections.copy(draft, slot, slotOf(successorPid ?? 0))
+        return {}
+      }
+      case 'parkConnections':
+        connections.agreeOnCut(draft, slot)
+        return {}
       case 'prepare':
       case 'stageTakeover':
-      case 'fetchConnections':
-      case 'copyConnections':
-      case 'parkConnections':
       case 'finishConnections':
         return {}
       default:
@@ -528,9 +573,7 @@ export const restOf = (said: { readonly kind: string }, frames: Frames): Frames 
 /** The session knows all but HelloAck, which belongs before it. */
 function sessionEvent(said: ToIncumbent | StrangeFrame, policy: Policy): { readonly type: string } {
   if (said.kind === 'HelloAck' || said.kind === 'HelloAck.otherVersion') return { type: 'supervisor.violatedProtocol' }
-  return isStrange(said)
-    ? said.means
-    : toIncumbentEvent((said as Exclude<ToIncumbent, { kind: 'HelloAck' }>).kind, policy)
+  return isStrange(said) ? said.means : toIncumbentEvent(said as Exclude<ToIncumbent, { kind: 'HelloAck' }>, policy)
 }
 
 /** A greeting knows HelloAck and Heartbeat. */
@@ -552,9 +595,12 @@ export function take(draft: Draft, players: Players, slot: Slot, stepped: Parame
       const { id, src, input } = effect
       draft.setPrimitive(slot, { job: players.jobId({ id, src, input }), hung: false, cancelled: false })
       if (src === 'openState') draft.setPrimitive(slot, { open: true })
+      if (src === 'finishConnections') connections.linger(draft, slot)
     } else if (effect.kind === 'stop') {
-      const { job } = draft.primitive(slot)
-      if (players.job(job)?.id === effect.id) draft.setPrimitive(slot, { job: NONE, hung: false, cancelled: false })
+      const job = players.job(draft.primitive(slot).job)
+      if (job?.id !== effect.id) continue
+      draft.setPrimitive(slot, { job: NONE, hung: false, cancelled: false })
+      if (job.src === 'copyConnections' || job.src === 'parkConnections') connections.giveUp(draft, slot)
     } else if (effect.kind === 'action' && effect.type === 'cancelHook') draft.setPrimitive(slot, { cancelled: true })
   }
 }

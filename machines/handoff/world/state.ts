@@ -4,6 +4,7 @@
  * Every record is made once per content, so that records that did not change cost the exploration one look-up.
  */
 import type { SnapshotId } from '../../explore/index.js'
+import { type Traffic, trafficKey } from './traffic.js'
 
 /** Place of a primitive; its pid is the place plus one. -1: nobody. */
 export type Slot = number
@@ -127,6 +128,16 @@ export interface HandoffState {
   readonly primitives: readonly (Primitive | null)[]
   readonly kernel: Kernel
   readonly budgets: Budgets
+  readonly traffic: Traffic
+}
+
+/** Alive, and its event loop turns. */
+export const isOnLoop = (
+  { primitives }: { readonly primitives: readonly (Omit<Primitive, 'id'> | null)[] },
+  slot: Slot,
+): boolean => {
+  const primitive = primitives[slot]
+  return primitive?.life === 'running' && !primitive.blocked
 }
 
 /** Gives equal records one identity and a number. */
@@ -160,13 +171,14 @@ export const createPools = () => ({
   kernel: createPool<Kernel>(
     (k) => `${k.lock},${k.path},${k.journal},${bit(k.bound)}${bit(k.served)}${bit(k.abandoned)}${bit(k.journalFailed)}`,
   ),
+  traffic: createPool<Traffic>(trafficKey),
   budgets: createPool<Budgets>((b) => `${b.swaps},${b.faults},${b.restarts},${b.orders},${b.rehearsals}`),
 })
 export type Pools = ReturnType<typeof createPools>
 
 /** Every record is one small number: the cheapest key there is. */
-export const keyOf = ({ supervisor, primitives, kernel, budgets }: HandoffState): number[] => {
-  const key = [supervisor.id, kernel.id, budgets.id]
+export const keyOf = ({ supervisor, primitives, kernel, budgets, traffic }: HandoffState): number[] => {
+  const key = [supervisor.id, kernel.id, budgets.id, traffic.id]
   for (const primitive of primitives) key.push(primitive === null ? -1 : primitive.id)
   return key
 }

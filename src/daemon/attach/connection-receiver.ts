@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import type { FdSocket, WaitOptions } from '../../os/fd-socket.js'
 import { closeFd, openFilesLimit } from '../../os/fds.js'
-import { broken, type Fields, hear, idsIn, say, statesIn, type ToIncumbent } from './move-messages.js'
+import { broken, type Fields, hear, heardNow, idsIn, say, sayNow, statesIn, type ToIncumbent } from './move-messages.js'
 import type { Parked } from './outgoing.js'
 import type { ConnectionSink } from './staging-area.js'
 
@@ -27,6 +27,8 @@ export class ConnectionReceiver {
   readonly #cuts = new Map<string, readonly Parked[]>()
   readonly #states = new Map<string, Map<number, string>>()
   #room: number
+  /** The cut was heard to its end. */
+  #whole = false
 
   /** @param room what the request on the rendezvous socket said */
   constructor(channel: FdSocket, sinks: ConnectionSinks, room: number) {
@@ -43,10 +45,22 @@ export class ConnectionReceiver {
   /** Goes on until the cut is known, hours later perhaps. Call it right after {@link pull}: closed connections are told here. */
   async awaitCut(options: WaitOptions = {}): Promise<void> {
     await this.#until('end', options)
+    void this.#watch()
   }
 
-  /** The commit point: reads what the incumbent has parked. Without a cut nothing is ours. @returns how many */
+  /** All of it, also when the incumbent has ended meanwhile: what it parked nobody else reads. */
+  get knowsCut(): boolean {
+    return this.#whole
+  }
+
+  /**
+   * The commit point: reads what the incumbent has parked (INV-14), unless it has taken that back. Without a whole cut
+   * nothing is ours. @returns how many
+   */
   goLive(): number {
+    // It holds no lock any more: whatever it had to say lies in the kernel by now.
+    if (this.#whole) this.#hearNow()
+    if (!this.#whole || !sayNow(this.#channel, { reading: true })) this.#cuts.clear()
     let count = 0
     const known = new Set(this.#sinks.values())
     for (const [listener, cut] of this.#cuts) {
@@ -73,13 +87,44 @@ export class ConnectionReceiver {
     }
   }
 
+  async #watch(): Promise<void> {
+    try {
+      while (this.#hearNow()) await this.#channel.readable()
+    } catch {
+      // Closed here: this process serves, or ends.
+    }
+  }
+
+  /** What came behind the cut. @returns false when nothing can follow */
+  #hearNow(): boolean {
+    let heard: ReturnType<typeof heardNow>
+    try {
+      heard = heardNow(this.#channel)
+    } catch {
+      return false
+    }
+    for (const fields of heard.said) {
+      const sink = 'gone' in fields ? this.#sinks.get(String(fields.listener)) : undefined
+      if (sink !== undefined) sink.drop(idsIn(fields, 'gone'))
+      else {
+        // Taken back, or a line that was broken off on the way to saying so.
+        this.#cuts.clear()
+        this.abandon()
+      }
+    }
+    return !heard.ended
+  }
+
   #answer(fields: Fields, fds: readonly number[]): ToIncumbent {
     if ('connections' in fields) return this.#stage(fields, fds)
     if (fds.length > 0) {
       for (const fd of fds) closeFd(fd)
       throw broken('descriptors came with a line that names none')
     }
-    if ('end' in fields) return { ready: [...this.#cuts.values()].reduce((sum, cut) => sum + cut.length, 0) }
+    if ('end' in fields) {
+      this.#whole = true
+      return { ready: [...this.#cuts.values()].reduce((sum, cut) => sum + cut.length, 0) }
+    }
     if ('gone' in fields) this.#sinkOf(fields).drop(idsIn(fields, 'gone'))
     else if ('ticketKeys' in fields)
       this.#sinkOf(fields).useTicketKeys(Buffer.from(String(fields.ticketKeys), 'base64'))

@@ -2,7 +2,17 @@
 
 import { type FdSocket, MAX_FDS_PER_MESSAGE, type WaitOptions } from '../../os/fd-socket.js'
 import { closeFd, dup } from '../../os/fds.js'
-import { broken, countIn, type Fields, type FromIncumbent, hear, idsIn, say } from './move-messages.js'
+import {
+  broken,
+  countIn,
+  type Fields,
+  type FromIncumbent,
+  hear,
+  heardNow,
+  idsIn,
+  say,
+  sayNow,
+} from './move-messages.js'
 import type { Cut, Offer, OutgoingConnections, Parked } from './outgoing.js'
 
 /** States said in one line, characters; one state alone may be longer, up to what a line may hold. */
@@ -85,6 +95,27 @@ export class ConnectionSender {
     })
   }
 
+  /**
+   * The successor has begun to read what the cut named. Exact once it can read no more: it says so before its first byte,
+   * and what it said before it ended lies in the kernel.
+   */
+  successorReads(): boolean {
+    if (!this.#endSaid) return false
+    try {
+      return heardNow(this.#channel).said.some((fields) => 'reading' in fields)
+    } catch {
+      return false
+    }
+  }
+
+  /**
+   * Nothing of the cut is the successor's. It acts on that before it reads, however late it looks, so that this process may
+   * read (INV-15). False: it could not be told, and nothing that it knows of may be read here.
+   */
+  retract(): boolean {
+    return !this.#endSaid || sayNow(this.#channel, { v: 1, takenBack: true })
+  }
+
   /** The channel is the caller's to close. */
   close(): void {
     for (const source of this.#sources.values()) source.close()
@@ -107,7 +138,10 @@ export class ConnectionSender {
   async #tellGone(): Promise<void> {
     for (const [listener, source] of this.#sources) {
       const gone = source.takeGone()
-      if (gone.length > 0) await this.#exchange({ v: 1, listener, gone })
+      if (gone.length === 0) continue
+      // Behind the cut nothing is answered: the next line that comes from there says that the successor reads.
+      if (!this.#endSaid) await this.#exchange({ v: 1, listener, gone })
+      else if (!sayNow(this.#channel, { v: 1, listener, gone })) throw broken('the successor hears no more')
     }
   }
 

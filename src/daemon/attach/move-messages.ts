@@ -22,17 +22,38 @@ export type FromIncumbent =
   | { readonly v: 1; readonly listener: string; readonly states: readonly (readonly [id: number, state: string])[] }
   /** The incumbent reads these no more; `used` are those of them that were answered on. */
   | { readonly v: 1; readonly listener: string; readonly cut: readonly number[]; readonly used: readonly number[] }
-  /** Nothing follows. */
+  /** The cut is whole: from here on lines are not answered. */
   | { readonly v: 1; readonly end: true }
+  /** Said before the incumbent reads again, or keeps them after all: nothing of the cut is the successor's (INV-15). */
+  | { readonly v: 1; readonly takenBack: true }
 
 export type ToIncumbent =
   /** To copies. `staged`: the ids that are held now; `room`: how many more descriptors may come. */
   | { readonly received: number; readonly staged: readonly number[]; readonly room: number }
   /** To `end`: how many will be read at go-live. */
   | { readonly ready: number }
+  /** Said before the first byte is read: an incumbent that serves again must not read on behind us (INV-15). */
+  | { readonly reading: true }
   | { readonly ok: true }
 
 export type Fields = Readonly<Record<string, unknown>>
+
+const encode = (message: FromIncumbent | ToIncumbent): Uint8Array => Buffer.from(`${JSON.stringify(message)}\n`)
+
+/** Without waiting. False: it could not be said; a peer that is gone need not hear it. */
+export function sayNow(channel: FdSocket, message: FromIncumbent | ToIncumbent): boolean {
+  try {
+    return channel.sendNow(encode(message))
+  } catch {
+    return true
+  }
+}
+
+/** What was said until now, without waiting. */
+export function heardNow(channel: FdSocket): { readonly said: readonly Fields[]; readonly ended: boolean } {
+  const { lines, ended } = channel.linesNow(MAX_LINE_BYTES)
+  return { said: lines.map((line) => parse(Buffer.from(line).toString('utf8'))), ended }
+}
 
 export async function say(
   channel: FdSocket,
@@ -40,7 +61,7 @@ export async function say(
   options: WaitOptions,
   fds: readonly number[] = [],
 ): Promise<void> {
-  await channel.sendWithFds(Buffer.from(`${JSON.stringify(message)}\n`), fds, options)
+  await channel.sendWithFds(encode(message), fds, options)
 }
 
 /** The next line; its descriptors are the caller's. @throws ERR_HANDOFF_ATTACH_PEER_MOVE; what the channel throws */

@@ -144,7 +144,7 @@ export class OutgoingConnections {
    * The successor reads these now: lets go of our copies, without a word on the wire. Costs about 10 µs each; a process
    * that has nothing else to finish exits instead.
    */
-  detach(ids: Iterable<number>): number {
+  detach(ids: Iterable<number> = [...this.#staged.keys()]): number {
     let count = 0
     for (const id of ids) {
       const connection = this.#staged.get(id)

@@ -167,6 +167,92 @@ test('an abort after the cut gives every connection back with no byte lost (INV-
   await until(() => next.connections().open === 0)
 })
 
+async function parked(count: number) {
+  const rig = listenerRig()
+  const old = await incumbent(rig, named('old'))
+  const clients = await rig.connectMany(count)
+  for (const client of clients) client.get()
+  for (const client of clients) await client.answer()
+  const next = rig.attach(named('new'))
+  const move = exchange(old, next)
+  await move.copy()
+  await old.drain({ deadline: farDeadline(), keepConnections: true })
+  const cut = await move.cut()
+  return { old, next, clients, move, ids: cut.parked.map(({ id }) => id) }
+}
+
+test('what the incumbent has taken back no successor reads, however late it goes live (INV-15)', async () => {
+  const { old, next, clients, move } = await parked(20)
+  expect(move.sender.successorReads()).toBe(false)
+  expect(move.sender.retract()).toBe(true)
+  move.sender.close()
+  await old.resume()
+  for (const client of clients) client.send(GET().slice(0, 9))
+  // In the same turn: the word lies in the kernel, and no event loop has brought it.
+  expect(move.receiver.goLive()).toBe(0)
+  await next.startAccepting()
+  for (const client of clients) client.send(GET().slice(9))
+  for (const client of clients) expect((await client.answer()).body).toBe('old')
+  expect(clients.filter((client) => client.ended !== 'open')).toEqual([])
+})
+
+test('the same word closes the copies of a successor that waits', async () => {
+  const { clients, move, next } = await parked(5)
+  move.sender.retract()
+  await until(() => next.connections().open === 0)
+  expect(clients.filter((client) => client.ended !== 'open')).toEqual([])
+})
+
+test('an incumbent that died after the cut has not taken back: the successor reads (INV-14)', async () => {
+  const { next, clients, move } = await parked(20)
+  move.sender.close()
+  move.channels[0].close()
+  for (const client of clients) client.get()
+  await turns()
+  expect(move.receiver.knowsCut).toBe(true)
+  expect(move.receiver.goLive()).toBe(20)
+  await next.startAccepting()
+  for (const client of clients) expect((await client.answer()).body).toBe('new')
+})
+
+test('a successor says that it reads before it reads, and is heard after its end (INV-15)', async () => {
+  const { move } = await parked(3)
+  expect(move.sender.successorReads()).toBe(false)
+  expect(move.receiver.goLive()).toBe(3)
+  move.channels[1].close()
+  expect(move.sender.successorReads()).toBe(true)
+})
+
+test('a cut that was not heard to its end is none, and what was staged for it is let go of', async () => {
+  const rig = listenerRig()
+  const old = await incumbent(rig, named('old'))
+  const client = await rig.connect()
+  client.get()
+  await client.answer()
+  const next = rig.attach(named('new'))
+  const move = exchange(old, next)
+  await move.copy()
+  const cutting = move.receiver.awaitCut(WAIT)
+  const [a] = move.channels
+  await a.sendWithFds(Buffer.from('{"v":1,"listener":"http","cut":[1],"used":[1]}\n'), [], WAIT)
+  await a.readLine(100, WAIT)
+  a.close()
+  await expect(cutting).rejects.toThrow()
+  expect(move.receiver.knowsCut).toBe(false)
+  expect(move.receiver.goLive()).toBe(0)
+  client.get()
+  expect((await client.answer()).body).toBe('old')
+})
+
+test('a connection that the incumbent closes behind the cut is closed for its client too', async () => {
+  const { clients, move, old } = await parked(3)
+  const [first] = clients
+  await old.release()
+  await until(() => move.outgoing.takeGone().length === 0)
+  expect(await first?.end()).toBe('fin')
+  expect(move.receiver.goLive()).toBe(0)
+})
+
 test('a connection that the incumbent closes while it is staged is closed for its client too', async () => {
   const rig = listenerRig()
   const server = http.createServer({ keepAliveTimeout: 1 }, (_request, response) => response.end('old'))

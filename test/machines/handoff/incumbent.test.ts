@@ -10,7 +10,12 @@ type Event = Told<typeof incumbentMachine>
 
 const live = { policy, start: 'live', canResume: true } as const
 const attended = { type: 'supervisor.attended' } as const
-const drain = { type: 'supervisor.requestedDrain', drainBudgetMs: 60_000, decisionBudgetMs: 300_000 } as const
+const drain = {
+  type: 'supervisor.requestedDrain',
+  successorPid: 2,
+  drainBudgetMs: 60_000,
+  decisionBudgetMs: 300_000,
+} as const
 const seal = { type: 'supervisor.requestedSeal' } as const
 const resume = { type: 'supervisor.requestedResume' } as const
 const eof = { type: 'supervisor.disconnected' } as const
@@ -111,7 +116,7 @@ describe('the incumbent', () => {
 
   test('pure transitions give the same names without any stepper', () => {
     let [snapshot, effects] = initialTransition(incumbentMachine, live)
-    expect(effects.map(({ type }) => type)).toEqual(['startAccepting'])
+    expect(effects.map(({ type }) => type)).toEqual(['takeConnectionsBack', 'startAccepting', 'adoptConnections'])
     ;[snapshot] = transition(incumbentMachine, snapshot, attended)
     ;[snapshot] = transition(incumbentMachine, snapshot, drain)
     expect(snapshot.matches('copying')).toBe(true)

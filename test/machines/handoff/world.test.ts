@@ -9,8 +9,9 @@ import { OUTSIDE_FAULT_KINDS, type WorldOptions } from '../../../machines/handof
 vi.setConfig({ testTimeout: 600_000 })
 
 const oneFault: WorldOptions = { swaps: 1, faults: 1, restarts: 1 }
+const aKill: WorldOptions = { swaps: 1, faults: 1, faultKinds: ['kill'], connections: 1 }
 
-describe('the handoff keeps its promises (INV-01 … INV-13)', () => {
+describe('the handoff keeps its promises (INV-01 … INV-15)', () => {
   // Pinned: a change in the counts must be explained in the commit that makes it.
   test.each<[string, WorldOptions, states: number, edges: number]>([
     ['two swaps, nothing breaks', { swaps: 2 }, 405, 779],
@@ -28,7 +29,9 @@ describe('the handoff keeps its promises (INV-01 … INV-13)', () => {
       16_536,
       43_035,
     ],
-    ['an operator who stops, leaves or cancels', { swaps: 1, orders: 1, restarts: 1 }, 3_301, 7_867],
+    ['a connection, nothing breaks', { swaps: 2, connections: 1 }, 6_048, 21_440],
+    ['a connection, anybody is killed', aKill, 20_366, 75_396],
+    ['an operator who stops, leaves or cancels', { swaps: 1, orders: 1, restarts: 1 }, 3_344, 7_952],
     ['a rehearsal and a fault', { ...oneFault, swaps: 0, rehearsals: 1 }, 1_264, 2_552],
     [
       'a rehearsal that breaks the protocol',
@@ -87,6 +90,9 @@ describe('without a decision the world shows what the reference suffers', () => 
       { swaps: 2, faults: 1, restarts: 1, faultKinds: ['kill'] },
       'INV-12',
     ],
+    ['read before it serves', ['readWithLock'], { swaps: 1, connections: 1 }, 'INV-14'],
+    ['read on behind a successor that was killed', ['takeBackTold'], aKill, 'INV-15'],
+    ['parked, and read by nobody', ['adoptParked'], { swaps: 1, connections: 1 }, 'INV-15'],
   ]
 
   test.each(counterexamples)('%s', (_name, without, options, property) => {
