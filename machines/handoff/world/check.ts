@@ -55,7 +55,15 @@ export const CHECKS: Readonly<Record<string, WorldOptions>> = {
   'two connections': { swaps: 1, connections: 2 },
   'a connection, one fault': { swaps: 2, faults: 1, restarts: 1, probation: true, connections: 1 },
   'a connection, one fault, no probation': { swaps: 2, faults: 1, restarts: 1, connections: 1 },
-  // With every kind of fault two of them, or two swaps, are out of reach of some minutes.
+  'a connection, one fault by a peer that breaks the protocol, or by a hand from outside': {
+    swaps: 1,
+    faults: 1,
+    restarts: 1,
+    probation: true,
+    connections: 1,
+    faultKinds: OUTSIDE_FAULT_KINDS,
+  },
+  // With every kind of fault, or with two swaps, two faults are out of reach of some minutes.
   'a connection, one swap, two faults: kills and hooks that fail': {
     swaps: 1,
     faults: 2,
