@@ -316,10 +316,7 @@ export class Walk {
       else if (isStrange(message)) type = message.means.type
       else if (role === 'successor') type = toSuccessorEvent(message.kind as ToSuccessor['kind']).type
       else
-        type = toIncumbentEvent(
-          message.kind as Exclude<ToIncumbent['kind'], 'HelloAck'>,
-          this.#world.players.policy,
-        ).type
+        type = toIncumbentEvent(message as Exclude<ToIncumbent, { kind: 'HelloAck' }>, this.#world.players.policy).type
     }
     const puppet = this.#of(whose)
     // The signal found the successor, which has become the incumbent before it took notice: it is sent to who runs now.
