@@ -23,7 +23,7 @@ export const incumbentAlphabet: Alphabet<typeof incumbentMachine> = {
   ),
   events: [
     { type: 'supervisor.attended' },
-    { type: 'supervisor.requestedDrain', successorPid: 2, drainBudgetMs: 60_000, decisionBudgetMs: 300_000 },
+    { type: 'supervisor.requestedDrain', successorPid: 2, drainBudgetMs: 30_000, decisionBudgetMs: 200_000 },
     { type: 'supervisor.requestedSeal' },
     { type: 'supervisor.committed' },
     { type: 'supervisor.aborted' },
