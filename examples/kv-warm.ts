@@ -1,14 +1,17 @@
 /** Runs the daemon's code once before it matters: native code paged in, functions compiled, a store opened and closed. */
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { createServer, get, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kvHandler } from './kv-http.js'
 import { KvStore } from './kv-store.js'
 
+const PREFIX = 'kv-warm-'
+
 export async function warmUp(): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'kv-warm-'))
+  await sweepWarmUps()
+  const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
   try {
     const store = await KvStore.open(join(directory, 'store'))
     await store.put('warm', new Uint8Array(64))
@@ -16,6 +19,24 @@ export async function warmUp(): Promise<void> {
     await store.close()
   } finally {
     await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** Removes what daemons that were killed in the middle of their warm-up could not. */
+export async function sweepWarmUps(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) : Number.NaN
+    if (Number.isNaN(pid) || isAlive(pid)) continue
+    await rm(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // Somebody else's process of that number is alive all the same.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

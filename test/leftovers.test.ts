@@ -1,6 +1,7 @@
 /** Runs after all other tests, see vitest.config.ts: whatever they started, opened or wrote is gone. */
 import { readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { sweepWarmUps } from '../examples/kv-warm.js'
 import { sweepScratch } from '../src/daemon/rehearsal.js'
 import { markedProcesses } from './process/facts.js'
 
@@ -14,8 +15,9 @@ test('no process that any test started is left', () => {
   expect(left).toEqual([])
 })
 
-test('no socket file, no data, no temporary directory that any test made is left', () => {
-  // Tests kill processes in the middle of a rehearsal; the next one to rehearse sweeps what they could not remove.
+test('no socket file, no data, no temporary directory that any test made is left', async () => {
+  // Tests kill processes in the middle of a rehearsal or warm-up; the next one sweeps what they could not remove.
   sweepScratch()
+  await sweepWarmUps()
   expect(readdirSync(run)).toEqual([])
 })

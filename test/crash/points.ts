@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TraceStep } from '../../src/observe/trace.js'
 import { Rig } from '../supervisor/rig.js'
-import { LIMITS, SCENARIOS, type Scenario } from './scenarios.js'
+import { limitsUnder, SCENARIOS, type Scenario } from './scenarios.js'
 
 export interface Point {
   readonly scenario: string
@@ -29,7 +29,7 @@ export async function findPoints(scenarios: readonly Scenario[] = SCENARIOS): Pr
 }
 
 async function passedBy(scenario: Scenario): Promise<Point[]> {
-  const rig = await Rig.create({ toml: LIMITS })
+  const rig = await Rig.create({ toml: limitsUnder('SIGKILL') })
   const dir = join(rig.dir, 'trace')
   try {
     rig.env = { HANDOFF_TRACE: dir }

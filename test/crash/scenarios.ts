@@ -2,22 +2,31 @@
 import type { Rig } from '../supervisor/rig.js'
 import { tryKill, until } from '../supervisor/rig.js'
 
-/** Short limits: what is stopped for {@link STOPPED_MS} is past every one of them. */
-export const LIMITS = [
-  'deadline_secs = 3',
-  'drain_grace_secs = 1',
-  'liveness_secs = 1',
-  'greeting_secs = 1',
-  'boot_secs = 2',
-  'confirm_secs = 2',
-  'resume_secs = 4',
-  'settle_secs = 8',
-  'stable_secs = 0.2',
-  'kill_grace_secs = 0.3',
-  'linger_secs = 1',
-  'stop_grace_secs = 3',
-  'respawn_backoff_ms = 20',
-].join('\n')
+/** Limits of a run that is killed: short where somebody waits for the dead, long where a slow machine must not end the run. */
+const KILLED = {
+  deadline_secs: 10,
+  drain_grace_secs: 1,
+  liveness_secs: 5,
+  greeting_secs: 5,
+  boot_secs: 20,
+  confirm_secs: 2,
+  resume_secs: 4,
+  settle_secs: 8,
+  stable_secs: 0.2,
+  kill_grace_secs: 0.3,
+  linger_secs: 1,
+  stop_grace_secs: 3,
+  respawn_backoff_ms: 20,
+}
+
+/** Short limits everywhere: what is stopped for {@link STOPPED_MS} is past every one of them. */
+const STOPPED = { ...KILLED, deadline_secs: 4, liveness_secs: 2, greeting_secs: 2, boot_secs: 5 }
+
+export function limitsUnder(fault: 'SIGKILL' | 'SIGSTOP'): string {
+  return Object.entries(fault === 'SIGKILL' ? KILLED : STOPPED)
+    .map(([name, value]) => `${name} = ${value}`)
+    .join('\n')
+}
 
 export interface Scenario {
   readonly name: string
@@ -74,7 +83,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     ...swapTo('probation', '', ''),
     async prepare(rig) {
-      rig.configure(`${LIMITS}\nprobation_secs = 0.3`)
+      rig.configure(`${rig.toml}\nprobation_secs = 0.3`)
       await rig.start()
       rig.build('v2')
     },

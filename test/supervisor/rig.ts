@@ -82,7 +82,12 @@ export class Rig {
     writeFileSync(join(this.dir, 'fault'), fault)
   }
 
-  configure(more = this.#options.toml ?? ''): void {
+  /** The lines of the config that this rig was made with. */
+  get toml(): string {
+    return this.#options.toml ?? ''
+  }
+
+  configure(more = this.toml): void {
     const { journal = true } = this.#options
     const listeners = this.listeners ?? `[{ name = "http", addr = "127.0.0.1:${this.port}" }]`
     writeFileSync(
