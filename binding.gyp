@@ -6,6 +6,7 @@
         "native/binding.c",
         "native/heartbeat.c",
         "native/napi_util.c",
+        "native/readiness.c",
         "native/sys.c",
         "native/watcher.c",
         "native/writer.c"

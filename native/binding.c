@@ -10,8 +10,9 @@
 #include <uv.h>
 
 #include "napi_util.h"
-#include "watcher.h"
+#include "readiness.h"
 #include "sys.h"
+#include "watcher.h"
 #include "writer.h"
 
 /* Reads n integers and calls one function of sys.h with them; most of the kernel's face is just that. */
@@ -30,7 +31,6 @@
 
 INT_CALL(js_socket, 2, sys_socket(a[0], a[1]), "socket", make_int(env, result))
 INT_CALL(js_listen, 2, sys_listen(a[0], a[1]), "listen", undefined(env))
-INT_CALL(js_accept, 1, sys_accept(a[0]), "accept", make_int(env, result))
 INT_CALL(js_setsockopt, 4, sys_setsockopt(a[0], a[1], a[2], a[3]), "setsockopt", undefined(env))
 INT_CALL(js_shutdown, 2, sys_shutdown(a[0], a[1]), "shutdown", undefined(env))
 INT_CALL(js_dup, 2, sys_dup(a[0], a[1]), "fcntl", make_int(env, result))
@@ -41,11 +41,40 @@ INT_CALL(js_get_nonblocking, 1, sys_get_nonblocking(a[0]), "fcntl", make_bool(en
 INT_CALL(js_set_nonblocking, 2, sys_set_nonblocking(a[0], a[1] != 0), "ioctl", undefined(env))
 INT_CALL(js_flock, 2, sys_flock(a[0], a[1]), "flock", undefined(env))
 INT_CALL(js_pending_bytes, 1, sys_pending_bytes(a[0]), "ioctl", make_int(env, result))
-INT_CALL(js_hung_up, 1, sys_hung_up(a[0]), "poll", make_bool(env, result != 0))
 INT_CALL(js_peer_pidfd, 1, sys_peer_pidfd(a[0]), "getsockopt", make_int(env, result))
 INT_CALL(js_pidfd_open, 1, sys_pidfd_open(a[0]), "pidfd_open", make_int(env, result))
 INT_CALL(js_pidfd_getfd, 2, sys_pidfd_getfd(a[0], a[1]), "pidfd_getfd", make_int(env, result))
 INT_CALL(js_pidfd_send_signal, 2, sys_pidfd_send_signal(a[0], a[1]), "pidfd_send_signal", undefined(env))
+
+/* A trailing `true` makes "nothing there" a return value: where it is no surprise, an exception costs more than the call. */
+static bool wants_quiet(napi_env env, napi_value value) {
+  bool quiet = false;
+  return napi_get_value_bool(env, value, &quiet) == napi_ok && quiet;
+}
+
+static napi_value count_or_throw(napi_env env, ssize_t count, bool quiet, const char *syscall) {
+  if (count >= 0) return make_int(env, count);
+  return quiet && count == -EAGAIN ? make_int(env, -1) : throw_errno(env, count, syscall);
+}
+
+/* accept(fd, blocking?, quiet?) */
+static napi_value js_accept(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  int fd;
+  if (!get_args(env, info, 3, argv, NULL) || !get_int(env, argv[0], &fd)) return NULL;
+  return count_or_throw(env, sys_accept(fd, wants_quiet(env, argv[1])), wants_quiet(env, argv[2]), "accept");
+}
+
+/* hungUp(fd, other?): a bit for each of them, in one call. */
+static napi_value js_hung_up(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  napi_valuetype type;
+  int fd, other = -1;
+  if (!get_args(env, info, 2, argv, NULL) || !get_int(env, argv[0], &fd)) return NULL;
+  if (napi_typeof(env, argv[1], &type) == napi_ok && type == napi_number && !get_int(env, argv[1], &other)) return NULL;
+  int result = sys_hung_up(fd, other);
+  return result < 0 ? throw_errno(env, result, "poll") : make_int(env, result);
+}
 
 static napi_value js_getsockopt(napi_env env, napi_callback_info info) {
   napi_value argv[3];
@@ -219,27 +248,25 @@ static napi_value js_send(napi_env env, napi_callback_info info) {
 }
 
 static napi_value js_recv(napi_env env, napi_callback_info info) {
-  napi_value argv[2];
+  napi_value argv[3];
   uint8_t *bytes;
   size_t length;
   int fd;
-  if (!get_args(env, info, 2, argv, NULL) || !get_int(env, argv[0], &fd) || !get_bytes(env, argv[1], &bytes, &length)) {
+  if (!get_args(env, info, 3, argv, NULL) || !get_int(env, argv[0], &fd) || !get_bytes(env, argv[1], &bytes, &length)) {
     return NULL;
   }
-  ssize_t count = sys_recv(fd, bytes, length);
-  return count < 0 ? throw_errno(env, count, "recv") : make_int(env, count);
+  return count_or_throw(env, sys_recv(fd, bytes, length), wants_quiet(env, argv[2]), "recv");
 }
 
 static napi_value js_peek(napi_env env, napi_callback_info info) {
-  napi_value argv[2];
+  napi_value argv[3];
   uint8_t *bytes;
   size_t length;
   int fd;
-  if (!get_args(env, info, 2, argv, NULL) || !get_int(env, argv[0], &fd) || !get_bytes(env, argv[1], &bytes, &length)) {
+  if (!get_args(env, info, 3, argv, NULL) || !get_int(env, argv[0], &fd) || !get_bytes(env, argv[1], &bytes, &length)) {
     return NULL;
   }
-  ssize_t count = sys_peek(fd, bytes, length);
-  return count < 0 ? throw_errno(env, count, "recv") : make_int(env, count);
+  return count_or_throw(env, sys_peek(fd, bytes, length), wants_quiet(env, argv[2]), "recv");
 }
 
 static napi_value js_sendto_unix(napi_env env, napi_callback_info info) {
@@ -276,16 +303,20 @@ static napi_value js_sendmsg(napi_env env, napi_callback_info info) {
 }
 
 static napi_value js_recvmsg(napi_env env, napi_callback_info info) {
-  napi_value argv[3], result, fds;
+  napi_value argv[4], result, fds;
   struct sys_received received;
   uint8_t *bytes;
   size_t length;
   int fd, max_fds;
-  if (!get_args(env, info, 3, argv, NULL) || !get_int(env, argv[0], &fd) || !get_bytes(env, argv[1], &bytes, &length) ||
+  if (!get_args(env, info, 4, argv, NULL) || !get_int(env, argv[0], &fd) || !get_bytes(env, argv[1], &bytes, &length) ||
       !get_int(env, argv[2], &max_fds)) {
     return NULL;
   }
   ssize_t count = sys_recvmsg(fd, bytes, length, max_fds < 0 ? SIZE_MAX : (size_t)max_fds, &received);
+  if (count == -EAGAIN && wants_quiet(env, argv[3])) {
+    napi_get_null(env, &result);
+    return result;
+  }
   if (count < 0) return throw_errno(env, count, "recvmsg");
   napi_create_array_with_length(env, received.fd_count, &fds);
   for (size_t i = 0; i < received.fd_count; i++) napi_set_element(env, fds, (uint32_t)i, make_int(env, received.fds[i]));
@@ -435,6 +466,7 @@ static napi_value init(napi_env env, napi_value exports) {
   }
   set_named(env, exports, "constants", make_constants(env));
   set_named(env, exports, "Poll", poll_class(env));
+  set_named(env, exports, "Readiness", readiness_class(env));
   set_named(env, exports, "Writer", writer_class(env));
   return exports;
 }

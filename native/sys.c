@@ -87,15 +87,15 @@ int sys_connect(int fd, const struct sockaddr *address, socklen_t length) {
   return OR_ERRNO(connect(fd, address, length));
 }
 
-int sys_accept(int fd) {
+int sys_accept(int fd, bool blocking) {
 #ifdef __linux__
-  return OR_ERRNO(accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  return OR_ERRNO(accept4(fd, NULL, NULL, SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK)));
 #else
   int accepted = mark_cloexec(OR_ERRNO(accept(fd, NULL, NULL)));
   if (accepted < 0) return accepted;
   int on = 1;
   setsockopt(accepted, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
-  int flagged = sys_set_nonblocking(accepted, true);
+  int flagged = sys_set_nonblocking(accepted, !blocking);
   return flagged < 0 ? flagged : accepted;
 #endif
 }
@@ -179,12 +179,16 @@ ssize_t sys_peek(int fd, void *bytes, size_t length) {
 }
 
 /* POLLHUP needs no asking for, is seen while unread bytes are queued, and a half-closed peer does not raise it. */
-int sys_hung_up(int fd) {
-  struct pollfd watched = {.fd = fd};
-  int ready = OR_ERRNO(poll(&watched, 1, 0));
+int sys_hung_up(int fd, int other) {
+  struct pollfd watched[] = {{.fd = fd}, {.fd = other}};
+  int ready = OR_ERRNO(poll(watched, 2, 0));
   if (ready < 0) return ready;
-  if (watched.revents & POLLNVAL) return -EBADF;
-  return (watched.revents & (POLLHUP | POLLERR)) != 0;
+  int gone = 0;
+  for (int i = 0; i < 2; i++) {
+    if (watched[i].revents & POLLNVAL) return -EBADF;
+    if (watched[i].revents & (POLLHUP | POLLERR)) gone |= 1 << i;
+  }
+  return gone;
 }
 
 ssize_t sys_sendto(int fd, const void *bytes, size_t length, const struct sockaddr *address, socklen_t address_length) {

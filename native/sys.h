@@ -38,7 +38,7 @@ int sys_socketpair(int type, int pair[2]);
 int sys_bind(int fd, const struct sockaddr *address, socklen_t length);
 int sys_listen(int fd, int backlog);
 int sys_connect(int fd, const struct sockaddr *address, socklen_t length);
-int sys_accept(int fd);
+int sys_accept(int fd, bool blocking);
 int sys_getsockname(int fd, struct sockaddr_storage *address, socklen_t *length);
 int sys_getpeername(int fd, struct sockaddr_storage *address, socklen_t *length);
 int sys_setsockopt(int fd, int level, int name, int value);
@@ -57,7 +57,8 @@ int sys_pending_bytes(int fd);
 ssize_t sys_send(int fd, const void *bytes, size_t length);
 ssize_t sys_recv(int fd, void *bytes, size_t length);
 ssize_t sys_peek(int fd, void *bytes, size_t length);
-int sys_hung_up(int fd);
+/* Bit 0 for fd, bit 1 for the other one; a negative fd is never gone. */
+int sys_hung_up(int fd, int other);
 ssize_t sys_sendto(int fd, const void *bytes, size_t length, const struct sockaddr *address, socklen_t address_length);
 ssize_t sys_sendmsg(int fd, const void *bytes, size_t length, const int *fds, size_t fd_count);
 ssize_t sys_recvmsg(int fd, void *bytes, size_t length, size_t max_fds, struct sys_received *received);

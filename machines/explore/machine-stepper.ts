@@ -203,12 +203,18 @@ const eventKeys = new WeakMap<object, string>()
 
 // Worlds send constant event objects over and over: their text is computed once.
 function eventKey(event: AnyEventObject): string {
+  if (isBare(event)) return event.type
   let key = eventKeys.get(event)
   if (key === undefined) {
-    key = Object.keys(event).length === 1 ? event.type : canonicalEvent(event)
+    key = canonicalEvent(event)
     eventKeys.set(event, key)
   }
   return key
+}
+
+function isBare(event: AnyEventObject): boolean {
+  for (const name in event) if (name !== 'type') return false
+  return true
 }
 
 // The error of a failed actor may be an Error instance; its text tells it apart.

@@ -40,6 +40,8 @@ export interface AnswerFacts {
   /** Descriptors are short: only admin verbs are answered. */
   readonly pressed: boolean
   readonly find: FindService
+  /** What the operator must know and the client must not. */
+  fault(where: string, error: unknown): void
   /** Rest of the rate window, ms; 0 admits. */
   admit(): number
   /** Null when no token can be given: the client is negotiated with all the same. */
@@ -92,7 +94,13 @@ export function answerFrame(body: Uint8Array, facts: AnswerFacts): Answer {
 function answerHello(hello: Hello, trace: RequestTrace, facts: AnswerFacts): Answer {
   const wait = facts.admit()
   if (wait > 0) return refuse(rateLimited(wait), trace)
-  const service = facts.find(hello.serviceName)
+  let service: BrokerService | null
+  try {
+    service = facts.find(hello.serviceName)
+  } catch (error) {
+    facts.fault('services', error)
+    return refuse(REFUSALS.internal, trace)
+  }
   const refusal = helloRefusal(hello, { service, peerPid: facts.peerPid })
   if (refusal !== null || service === null) return refuse(refusal ?? REFUSALS.serviceUnknown, trace)
   // No token for those who will not use one, nor where there is nobody to hand over to (W5).

@@ -4,7 +4,7 @@ import type { OfferEvents } from '../../machines/broker/backend.machine.js'
 import { type OfferFault, REJECTIONS, type Rejection } from '../../machines/broker/outcomes.js'
 import { type HandoffOffer, offerEnvelope, TOKEN_BYTES } from '../../machines/broker/protocol.js'
 import { isErrno, reasonOf, uninterrupted } from '../os/errno.js'
-import { native } from '../os/native.js'
+import { native, type Received } from '../os/native.js'
 import { peerCredentials } from '../os/unix-socket.js'
 import { ackBytes, openEnvelope } from '../wire/broker/envelope.js'
 import { FrameDecoder } from '../wire/broker/framing.js'
@@ -33,6 +33,8 @@ export interface OfferHome {
 
 /** An offer is small; a peer that announces more is no broker, **bytes**. */
 const MAX_OFFER_BYTES = 4 * 1024
+/** Filled and emptied within one call. An offer is alone in its connection: nothing that follows it could be lost. */
+const scratch = Buffer.allocUnsafeSlow(MAX_OFFER_BYTES)
 /** Room for descriptors that do not belong here, so that each can be closed (W13). */
 const MAX_FDS = 16
 
@@ -63,14 +65,14 @@ export class BackendOffer {
   receiveConnection() {
     const go = () => {
       const room = Buffer.alloc(TOKEN_BYTES - this.#sideband.length)
-      let received: ReturnType<typeof native.recvmsg>
+      let received: Received | null
       try {
-        received = uninterrupted(() => native.recvmsg(this.#handoff.fd, room, MAX_FDS))
+        received = uninterrupted(() => native.recvmsg(this.#handoff.fd, room, MAX_FDS, true))
       } catch (error) {
-        if (isErrno(error, 'EAGAIN')) return this.#handoff.whenReadable(go)
         this.detail = reasonOf(error)
         return this.#say({ type: 'broker.left' })
       }
+      if (received === null) return this.#handoff.whenReadable(go)
       const { count, fds, truncated } = received
       const first = this.#sideband.length === 0
       const [fd, ...others] = fds
@@ -92,19 +94,19 @@ export class BackendOffer {
           : { type: 'connection.malformed', fault: 'notAStreamSocket' },
       )
     }
-    this.#handoff.onceReadable(go)
+    go()
   }
 
+  /** Only a connection has a peer: a listening socket has none, and no datagram socket is a stream. */
   #isConnection(): boolean {
-    const { SOL_SOCKET, SO_TYPE, SO_ACCEPTCONN, SOCK_STREAM } = native.constants
+    const { SOL_SOCKET, SO_TYPE, SOCK_STREAM } = native.constants
     try {
       return (
         native.getsockopt(this.#passed, SOL_SOCKET, SO_TYPE) === SOCK_STREAM &&
-        native.getsockopt(this.#passed, SOL_SOCKET, SO_ACCEPTCONN) === 0 &&
-        native.getsockname(this.#passed).family === 'unix'
+        native.getpeername(this.#passed).family === 'unix'
       )
     } catch (error) {
-      if (isErrno(error, 'ENOTSOCK')) return false
+      if (isErrno(error, 'ENOTSOCK', 'ENOTCONN')) return false
       throw error
     }
   }
@@ -113,10 +115,17 @@ export class BackendOffer {
     const decoder = new FrameDecoder(MAX_OFFER_BYTES)
     const go = () => {
       try {
-        const outcome = this.#handoff.readFrame(decoder)
-        if (outcome.kind === 'wait') return this.#handoff.whenReadable(go)
-        if (outcome.kind === 'end') return this.#say({ type: 'broker.left' })
-        const frame = frameCodec.decode(outcome.body)
+        const count = this.#handoff.read(scratch)
+        if (count === null) return this.#handoff.whenReadable(go)
+        if (count === 0) return this.#say({ type: 'broker.left' })
+        decoder.push(Buffer.from(scratch.subarray(0, count)))
+        const body = decoder.next()
+        if (body === null) return this.#handoff.whenReadable(go)
+        if (decoder.surplus().length > 0) {
+          this.detail = 'bytes behind the offer'
+          return this.#say({ type: 'offer.malformed' })
+        }
+        const frame = frameCodec.decode(body)
         const offer = openEnvelope(frame, offerEnvelope, offerCodec)
         if (frame.requestId !== offer.correlationId) {
           this.detail = 'request id and correlation id differ'
@@ -130,7 +139,7 @@ export class BackendOffer {
         this.#say({ type: isErrno(error) ? 'broker.left' : 'offer.malformed' })
       }
     }
-    this.#handoff.onceReadable(go)
+    go()
   }
 
   /** The token beside the descriptor and the one in the offer must be one and the same (W8). */

@@ -10,6 +10,12 @@ interface Lane {
   inFlight: number
 }
 
+export interface LaneView {
+  readonly inFlight: number
+  /** Left alone after too many failures. */
+  readonly open: boolean
+}
+
 /** What a backend cannot help is no reason to leave it alone. */
 const NOT_ITS_FAULT: ReadonlySet<Reason> = new Set(['hungUp', 'breakerOpen', 'tooMany', 'stopped', 'tokenGone'])
 
@@ -43,6 +49,11 @@ export class Breakers {
       lane.breaker ??= this.#start(endpoint)
       lane.breaker.send({ type: 'handoff.failed' })
     }
+  }
+
+  look(endpoint: string): LaneView {
+    const lane = this.#lanes.get(endpoint)
+    return { inFlight: lane?.inFlight ?? 0, open: lane?.breaker?.getSnapshot().hasTag('open') ?? false }
   }
 
   stop(): void {

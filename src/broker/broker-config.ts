@@ -18,13 +18,23 @@ export interface BrokerConfig {
   /** Holds the lock that says which process is the broker. */
   readonly dataDir: string
   readonly services: { readonly [name: string]: BrokerService }
+  /** Directory of `.servicedef` files that decide which versions may be asked for. */
+  readonly definitions?: string
   readonly policy: Partial<BrokerPolicy>
   readonly allowedUids: readonly number[]
 }
 
 type Table = Readonly<Record<string, unknown>>
 
-const ROOT_KEYS = ['socket', 'control_socket', 'data_dir', 'allowed_uids', 'services', 'policy'] as const
+const ROOT_KEYS = [
+  'socket',
+  'control_socket',
+  'data_dir',
+  'allowed_uids',
+  'service_definitions',
+  'services',
+  'policy',
+] as const
 const SERVICE_KEYS = ['version', 'backend', 'handoff', 'min_version', 'allowed_versions'] as const
 
 /** @throws ERR_HANDOFF_USAGE_CONFIG_* naming file and key, ERR_HANDOFF_BROKER_USAGE_OPTION for a limit out of bounds */
@@ -51,6 +61,7 @@ export function readBrokerConfig(text: string, file: string): BrokerConfig {
     controlSocket: at.path('control_socket', 'where a supervisor talks to the broker'),
     dataDir: at.path('data_dir', 'a directory for the lock'),
     services: Object.fromEntries(Object.keys(services).map((name) => [name, readService(services, name, at)])),
+    ...(root.service_definitions === undefined ? {} : { definitions: at.path('service_definitions', '') }),
     policy: readPolicy(table(root.policy ?? {}, 'policy', file), file),
     allowedUids: at.uids(),
   }

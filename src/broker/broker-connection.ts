@@ -16,6 +16,7 @@ import {
 import { isErrno, uninterrupted } from '../os/errno.js'
 import { setNonBlocking } from '../os/fds.js'
 import { native } from '../os/native.js'
+import { WATCHES_BLOCKING_FDS } from '../os/readiness.js'
 import { envelopeBytes, offerBytes, openEnvelope, readyBytes } from '../wire/broker/envelope.js'
 import { bodyLength, FrameDecoder, HEADER_BYTES } from '../wire/broker/framing.js'
 import { ackCodec, frameCodec } from '../wire/broker/messages.js'
@@ -45,6 +46,9 @@ const DIAL_AGAIN_MS = 5
 /** The ACK is small; a peer that announces more is none of ours, **bytes**. */
 const MAX_ACK_BYTES = 4 * 1024
 
+/** Filled and emptied within one call: no connection keeps anything in it. */
+const scratch = Buffer.allocUnsafeSlow(HEADER_BYTES + MAX_ACK_BYTES)
+
 export class BrokerConnection {
   readonly client: Descriptor
   /** Set with the answer; null when there is nothing to hand off. */
@@ -56,6 +60,8 @@ export class BrokerConnection {
   #handoff: Descriptor | null = null
   #answer: Answer | null = null
   #deadlineAt = 0
+  /** Beginning of an ACK that came in pieces. */
+  #taken: Buffer | null = null
   /** Bytes of the ACK that are still in the kernel. */
   #unread = 0
   #ackTaken = false
@@ -66,6 +72,8 @@ export class BrokerConnection {
     fd: number,
     readonly peerPid: number,
     readonly pressed: boolean,
+    /** The socket blocks already. */
+    readonly blocking: boolean,
     readonly home: ConnectionHome,
     readonly send: (event: ConnectionEvents) => void,
   ) {
@@ -101,7 +109,7 @@ export class BrokerConnection {
       }
       this.#answered(answer)
     }
-    this.client.onceReadable(go)
+    go()
   }
 
   #answered(answer: Answer) {
@@ -171,14 +179,14 @@ export class BrokerConnection {
     const { client, promised } = this
     const handoff = this.#handoff
     if (handoff === null || promised === null) return this.send({ type: 'transfer.failed', reason: 'sendFailed' })
-    // Before the flag below: making a watcher sets it again.
+    client.shared = true
     client.whenHungUp(() => {
       client.ignore()
       if (client.hungUp()) this.#say({ type: 'client.left' })
     })
     try {
       // The flag travels with the socket: a backend with plain reads expects them to block. Our own calls never do.
-      setNonBlocking(client.fd, false)
+      if (!this.blocking || !WATCHES_BLOCKING_FDS) setNonBlocking(client.fd, false)
       const offer = offerBytes({
         token: promised.token,
         serviceName: promised.serviceName,
@@ -195,17 +203,17 @@ export class BrokerConnection {
   /** The ACK is looked at and left in the kernel: while it is unread, closing takes the offer back (W9). */
   awaitAck() {
     const handoff = this.#handoff as Descriptor
-    const room = Buffer.allocUnsafe(HEADER_BYTES + MAX_ACK_BYTES)
-    let taken = 0
     handoff.whenReadable(() => {
       try {
-        const count = handoff.peek(room.subarray(taken))
+        const count = handoff.peek(scratch)
         if (count === null) return
         if (count === 0) return this.#say({ type: 'backend.left' })
-        const verdict = this.#judgeAck(room.subarray(0, taken + count), taken)
+        const seen = scratch.subarray(0, count)
+        const verdict = this.#judgeAck(this.#taken === null ? seen : Buffer.concat([this.#taken, seen]))
         if (verdict !== null) return this.#say({ type: verdict })
         // A part that stays in the kernel would wake us for ever; the end of the ACK is still to come, and stays.
-        taken += handoff.read(room.subarray(taken, taken + count)) ?? 0
+        const part = Buffer.from(seen.subarray(0, handoff.read(seen) ?? 0))
+        this.#taken = this.#taken === null ? part : Buffer.concat([this.#taken, part])
       } catch (error) {
         this.lastError = error
         this.#say({ type: isErrno(error) ? 'backend.left' : 'backend.answeredWrongly' })
@@ -214,7 +222,7 @@ export class BrokerConnection {
   }
 
   /** Null: not all of it is here yet. */
-  #judgeAck(seen: Buffer, taken: number): 'backend.accepted' | 'backend.rejected' | 'backend.answeredWrongly' | null {
+  #judgeAck(seen: Buffer): 'backend.accepted' | 'backend.rejected' | 'backend.answeredWrongly' | null {
     if (seen.length < HEADER_BYTES) return null
     const length = bodyLength(seen, MAX_ACK_BYTES)
     if (seen.length < HEADER_BYTES + length) return null
@@ -223,7 +231,7 @@ export class BrokerConnection {
     const ack = openEnvelope(frame, ackEnvelope, ackCodec)
     if (frame.requestId !== correlationId || ack.correlationId !== correlationId) return 'backend.answeredWrongly'
     if (!equalSecrets(ack.token, token)) return 'backend.answeredWrongly'
-    this.#unread = HEADER_BYTES + length - taken
+    this.#unread = HEADER_BYTES + length - (this.#taken?.length ?? 0)
     if (!ack.accepted) this.lastError = ack.errorDetail
     return ack.accepted ? 'backend.accepted' : 'backend.rejected'
   }
@@ -234,13 +242,14 @@ export class BrokerConnection {
     const handoff = this.#handoff as Descriptor
     const impossible = (reason: Reason) => this.send({ type: 'commit.impossible', reason })
     if (performance.now() >= this.#deadlineAt) return impossible('timeout')
-    if (client.hungUp()) return impossible('hungUp')
-    if (handoff.hungUp()) return impossible('backendLeft')
+    const gone = uninterrupted(() => native.hungUp(client.fd, handoff.fd))
+    if (gone !== 0) return impossible((gone & 1) === 1 ? 'hungUp' : 'backendLeft')
     // INV-21
     if (promised === null || !this.home.consumeToken(this)) return impossible('tokenGone')
     const ready = readyBytes(promised.token, promised.correlationId)
     try {
-      if (handoff.read(Buffer.allocUnsafe(this.#unread)) !== this.#unread) return impossible('ioError')
+      // With whatever follows it: anything left unread would turn the go signal into a reset.
+      if ((handoff.read(scratch) ?? 0) < this.#unread) return impossible('ioError')
       this.#ackTaken = true
       if (client.write(ready) !== ready.length) return impossible('sendFailed')
     } catch (error) {
@@ -250,17 +259,8 @@ export class BrokerConnection {
     this.send({ type: 'event.written' })
   }
 
-  /** Anything left unread would turn the go signal into a reset. */
   releaseBackend() {
-    const handoff = this.#handoff
-    if (handoff === null) return
-    try {
-      const rest = Buffer.allocUnsafe(MAX_ACK_BYTES)
-      while (native.pendingBytes(handoff.fd) > 0) handoff.read(rest)
-    } catch {
-      // It has left already, with the connection that is now its own.
-    }
-    handoff.close()
+    this.#handoff?.close()
   }
 
   cutConnection() {

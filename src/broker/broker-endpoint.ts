@@ -33,7 +33,7 @@ export function ownEndpoint(path: string, privateDirectory: boolean, handlers: E
   const server = stageUnixServer(path, { mode: 0o600, backlog: BACKLOG })
   server.publish()
   const accepting = { onConnection: handlers.onConnection, onTrouble: handlers.onStarved }
-  const acceptor: Acceptor = acceptOn(server.fd, accepting, { batch: 1 })
+  const acceptor: Acceptor = acceptOn(server.fd, accepting, { blocking: true })
   acceptor.pause()
   return {
     start: () => acceptor.resume(),

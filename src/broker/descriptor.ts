@@ -6,7 +6,8 @@
  */
 
 import { isErrno, uninterrupted } from '../os/errno.js'
-import { native, type Poll } from '../os/native.js'
+import { native } from '../os/native.js'
+import { type Watch, watchFd } from '../os/readiness.js'
 import type { FrameDecoder } from '../wire/broker/framing.js'
 
 const { POLL_READABLE, POLL_WRITABLE, POLL_DISCONNECT, SHUT_RDWR } = native.constants
@@ -20,10 +21,12 @@ export type ReadOutcome =
   | { readonly kind: 'end' }
 
 export class Descriptor {
-  #poll: Poll | null = null
+  #watch: Watch | null = null
   #onReady: (() => void) | null = null
   #events = 0
   #closed = false
+  /** Another process holds the same connection, or is about to: closing our descriptor is not its end. */
+  shared = false
 
   /** Takes the fd over. */
   constructor(readonly fd: number) {}
@@ -34,23 +37,17 @@ export class Descriptor {
 
   /** Calls back until `ignore()`, at most once per loop iteration: readable, or the peer is gone. */
   whenReadable(callback: () => void) {
-    this.#watch(POLL_READABLE, callback)
+    this.#want(POLL_READABLE, callback)
   }
   whenWritable(callback: () => void) {
-    this.#watch(POLL_WRITABLE, callback)
+    this.#want(POLL_WRITABLE, callback)
   }
   /** The peer closed, or half-closed: ask {@link hungUp} which. */
   whenHungUp(callback: () => void) {
-    this.#watch(POLL_DISCONNECT, callback)
+    this.#want(POLL_DISCONNECT, callback)
   }
 
-  /** Runs when there is something to read. Asking first is cheap; a read that finds nothing costs an exception. */
-  onceReadable(callback: () => void) {
-    if (native.pendingBytes(this.fd) > 0) callback()
-    else this.whenReadable(callback)
-  }
-
-  /** Nobody is called any more. The kernel is told only if something comes: most often the same is awaited again. */
+  /** Nobody is called any more. The kernel is not told: what was wanted comes once at most. */
   ignore() {
     this.#onReady = null
   }
@@ -61,7 +58,7 @@ export class Descriptor {
       const body = decoder.next()
       if (body !== null) return { kind: 'frame', body }
       const room = Buffer.allocUnsafe(Math.min(decoder.wanted, READ_BYTES))
-      const count = this.#take(room)
+      const count = this.read(room)
       if (count === null) return { kind: 'wait' }
       if (count === 0) return { kind: 'end' }
       decoder.push(room.subarray(0, count))
@@ -69,27 +66,15 @@ export class Descriptor {
   }
 
   /** Bytes read, 0 at the end of the stream, null when there are none now. @throws errno exceptions */
-  #take(into: Uint8Array): number | null {
-    try {
-      return uninterrupted(() => native.recv(this.fd, into))
-    } catch (error) {
-      if (isErrno(error, 'EAGAIN')) return null
-      throw error
-    }
-  }
-
   read(into: Uint8Array): number | null {
-    return this.#take(into)
+    const count = uninterrupted(() => native.recv(this.fd, into, true))
+    return count < 0 ? null : count
   }
 
   /** As read, and the bytes stay in the kernel. */
   peek(into: Uint8Array): number | null {
-    try {
-      return uninterrupted(() => native.peek(this.fd, into))
-    } catch (error) {
-      if (isErrno(error, 'EAGAIN')) return null
-      throw error
-    }
+    const count = uninterrupted(() => native.peek(this.fd, into, true))
+    return count < 0 ? null : count
   }
 
   /** Bytes the kernel took, 0 when it has no room. @throws EPIPE and its like */
@@ -122,7 +107,7 @@ export class Descriptor {
 
   /** Gone altogether; a half-closed peer is still there. */
   hungUp(): boolean {
-    return this.#closed || uninterrupted(() => native.hungUp(this.fd))
+    return this.#closed || uninterrupted(() => native.hungUp(this.fd)) !== 0
   }
 
   /** The end for every holder of this connection, in whatever process (INV-22). */
@@ -150,30 +135,21 @@ export class Descriptor {
     this.#closed = true
     this.#onReady = null
     this.#events = 0
-    this.#poll?.close()
-    this.#poll = null
+    this.#watch?.end(this.shared)
+    this.#watch = null
   }
 
-  #watch(events: number, callback: () => void) {
+  #want(events: number, callback: () => void) {
     if (this.#closed) return
     this.#onReady = callback
-    if (this.#events === events) return
-    this.#poll ??= new native.Poll(this.fd, (_events, failed) => this.#ready(failed))
     this.#events = events
-    this.#poll.start(events)
+    this.#watch ??= watchFd(this.fd, () => this.#ready())
+    this.#watch.want(events)
   }
 
-  #ready(failed: boolean) {
-    const events = this.#events
-    if (this.#onReady === null && !failed) {
-      this.#events = 0
-      this.#poll?.stop()
-      return
-    }
-    // After an error condition the watcher has stopped itself; what the error is, the next read or write tells.
-    if (failed) this.#events = 0
+  #ready() {
     const call = this.#onReady
     call?.()
-    if (failed && call !== null && this.#onReady === call) this.#watch(events, call)
+    if (call !== null && this.#onReady === call) this.#watch?.want(this.#events)
   }
 }

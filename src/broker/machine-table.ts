@@ -32,6 +32,9 @@ export interface RunEnd {
   error(error: unknown): void
 }
 
+/** Sees each step of a run: what it was sent, and what came of it. */
+export type RunWatch = (event: { readonly type: string }, stepped: Stepped) => void
+
 interface Armed {
   readonly delayMs: number
   readonly event: { readonly type: string }
@@ -52,13 +55,16 @@ export class TableRun<M extends AnyStateMachine> {
     readonly table: MachineTable<M>,
     id: number,
     readonly end: RunEnd,
+    readonly watch?: RunWatch | undefined,
   ) {
     this.#args = { context: { id } }
     this.#snapshot = table.first.snapshot
   }
 
   start(): this {
-    if (this.#state === 'new') this.#work(this.table.first)
+    if (this.#state !== 'new') return this
+    this.watch?.({ type: 'xstate.init' }, this.table.first)
+    this.#work(this.table.first)
     return this
   }
 
@@ -74,7 +80,9 @@ export class TableRun<M extends AnyStateMachine> {
 
   #step(event: { readonly type: string }): Stepped | null {
     try {
-      return this.table.stepper.send(this.#snapshot, event as EventFromLogic<M>)
+      const stepped = this.table.stepper.send(this.#snapshot, event as EventFromLogic<M>)
+      this.watch?.(event, stepped)
+      return stepped
     } catch (error) {
       this.#fail(error)
       return null

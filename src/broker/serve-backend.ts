@@ -1,5 +1,4 @@
 /** The backend's door: takes over the connections a broker passes on. */
-import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { backendMachine } from '../../machines/broker/backend.machine.js'
 import type { OfferFault } from '../../machines/broker/outcomes.js'
@@ -39,7 +38,7 @@ export interface Backend {
   close(): Promise<void>
 }
 
-/** Digests of tokens seen lately, so that none is taken twice. */
+/** Tokens seen lately, spent from then on: none is taken twice. */
 const REMEMBERED_TOKENS = 4_096
 
 /** @throws ERR_HANDOFF_BROKER_USAGE_*, ERR_HANDOFF_SOCKET_PATH_*, ERR_HANDOFF_LISTEN */
@@ -84,7 +83,7 @@ class RunningBackend implements Backend, OfferHome {
       onConnection: (fd: number) => this.#arrive(fd),
       onTrouble: (error: unknown) => this.#observe({ kind: 'starved', error }),
     }
-    this.#acceptor = acceptOn(endpoint.fd, accepting, { batch: 1 })
+    this.#acceptor = acceptOn(endpoint.fd, accepting)
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -144,9 +143,9 @@ class RunningBackend implements Backend, OfferHome {
   }
 
   isFresh(token: Uint8Array): boolean {
-    const digest = createHash('sha256').update(token).digest('base64')
-    if (this.#seen.has(digest)) return false
-    this.#seen.add(digest)
+    const text = Buffer.from(token.buffer, token.byteOffset, token.length).toString('latin1')
+    if (this.#seen.has(text)) return false
+    this.#seen.add(text)
     if (this.#seen.size > REMEMBERED_TOKENS) this.#seen.delete(this.#seen.values().next().value as string)
     return true
   }

@@ -6,19 +6,24 @@ import type { BrokerPolicy } from '../../machines/broker/policy.js'
 import { HelloRateLimit } from '../../machines/broker/rate-limit.js'
 import { TokenStore } from '../../machines/broker/tokens.js'
 import { pollClock } from '../channel/poll-clock.js'
+import { type InspectTap, watchedBy } from '../observe/inspect-tap.js'
+import type { InspectOption } from '../observe/inspect-target.js'
 import { closeFd } from '../os/fds.js'
 import { peerCredentials } from '../os/unix-socket.js'
+import type { AdminFacts } from './admin.js'
 import { type Answer, answerFrame } from './answers.js'
 import { bindBroker, bindConnection } from './bind-broker.js'
 import { Breakers } from './breakers.js'
 import { BrokerConnection, type ConnectionHome, equalSecrets } from './broker-connection.js'
 import { type BrokerEndpoint, lentEndpoint, ownEndpoint } from './broker-endpoint.js'
-import { machineTable, TableRun } from './machine-table.js'
+import { brokerTap, watchRuns } from './inspect-broker.js'
+import { machineTable, type RunWatch, TableRun } from './machine-table.js'
 import { requirePath, validPolicy } from './options.js'
 import { peerPolicy } from './private-directory.js'
 import { takeToken } from './random-tokens.js'
 import { type BrokerReport, Counters, countBrokerReport, type Observe, observeSafely } from './reports.js'
-import { type FindService, type Services, serviceFinder } from './services.js'
+import { definedServices } from './service-definitions.js'
+import { type FindService, knownServices, type Services, serviceFinder } from './services.js'
 
 export interface BrokerOptions {
   /** Where clients say Hello. Absent: the broker opens nothing and {@link Broker.server} is attached to a listener. */
@@ -26,13 +31,30 @@ export interface BrokerOptions {
   /** Handoff endpoint of every service that names none of its own. */
   readonly handoffEndpoint?: string
   readonly services: Services
+  /**
+   * A directory of `<service>.servicedef` files, read again at every Hello: they decide which versions of a configured
+   * service may be asked for, and a service without one is unknown. See {@link serviceDefinitionDirectory}.
+   */
+  readonly definitions?: string
   readonly policy?: Partial<BrokerPolicy>
   /** Uids besides our own and root that may talk to this broker. */
   readonly allowedUids?: readonly number[]
   /** The control socket's directory must be 0700 and ours. Default true. */
   readonly requirePrivateDirectory?: boolean
+  /**
+   * The admin verb SHUTDOWN was asked, with the time its sender would wait for the drain, **ms** (0: the broker's own limit).
+   * The answer has been given when this is called. Without it the verb is refused.
+   */
+  readonly onShutdown?: (drainDeadlineMs: number) => void
+  /** What LIST_INSTANCES calls a broker that has no control socket of its own. */
+  readonly name?: string
   /** Everything that happens, one report each. It must not throw. */
   readonly observe?: Observe<BrokerReport>
+  /**
+   * Shows the broker and its connections to an inspector: `true` on the socket beside the control socket, where
+   * `handoff inspect --control-socket` listens, or an address. Default: the variable HANDOFF_INSPECT; else off.
+   */
+  readonly inspect?: InspectOption
 }
 
 export interface Broker {
@@ -58,7 +80,9 @@ export async function serveBroker(options: BrokerOptions): Promise<Broker> {
   const policy = validPolicy(options.policy)
   if (options.controlSocket !== undefined) requirePath(options.controlSocket, 'controlSocket')
   if (options.handoffEndpoint !== undefined) requirePath(options.handoffEndpoint, 'handoffEndpoint')
-  const broker = new RunningBroker(options, policy, serviceFinder(options.services, options.handoffEndpoint))
+  const configured = serviceFinder(options.services, options.handoffEndpoint)
+  const find = options.definitions === undefined ? configured : definedServices(options.definitions, configured)
+  const broker = new RunningBroker(options, policy, find)
   broker.open()
   return broker
 }
@@ -74,6 +98,9 @@ class RunningBroker implements Broker, ConnectionHome {
   readonly #runs = new Map<number, TableRun<ReturnType<typeof bindConnection>>>()
   readonly #table
   readonly #owner: Actor<ReturnType<typeof bindBroker>>
+  readonly #tap: InspectTap | null
+  /** Makes the watch of a connection; null while nobody looks. */
+  readonly #watch: ((id: number) => RunWatch) | null
   /** fds accepted and not yet given to a connection, by the id they will have. */
   readonly #arrived = new Map<number, { readonly fd: number; readonly pid: number }>()
   readonly #inLane = new Set<number>()
@@ -84,6 +111,19 @@ class RunningBroker implements Broker, ConnectionHome {
   #endpoint: BrokerEndpoint | null = null
   #drained: (() => void)[] = []
   #openError: unknown
+  readonly #admin: AdminFacts = {
+    controlSocket: () => this.options.controlSocket ?? this.options.name ?? '',
+    counters: () => this.counters(),
+    openMetrics: () => this.#counters.toOpenMetrics('handoff_broker'),
+    connections: () => this.#connections.size,
+    tokens: () => this.#tokens.size,
+    accepting: () => this.#owner.getSnapshot().hasTag('accepting'),
+    services: () => knownServices(this.options.services),
+    find: (name) => this.find(name),
+    lane: (endpoint) => this.#breakers.look(endpoint),
+    policy: () => this.policy,
+    shutdown: (ms) => this.#shutdown(ms),
+  }
   server: Server | null = null
 
   constructor(
@@ -102,6 +142,8 @@ class RunningBroker implements Broker, ConnectionHome {
     this.#tokens = new TokenStore(policy, equalSecrets)
     this.#rates = new HelloRateLimit(policy)
     this.#breakers = new Breakers(policy, (endpoint, open) => this.#observe({ kind: 'breaker', endpoint, open }))
+    this.#tap = brokerTap(options.inspect, options.controlSocket)
+    const show = this.#tap?.as('broker')
     this.#owner = createActor(
       bindBroker({
         openEndpoint: () => this.#openEndpoint(),
@@ -113,8 +155,9 @@ class RunningBroker implements Broker, ConnectionHome {
         closeEndpoint: () => this.#endpoint?.close(),
         reportDrained: () => this.#reportDrained(),
       }),
-      { input: { policy }, clock: pollClock as never },
+      { input: { policy }, clock: pollClock as never, ...watchedBy(show) },
     )
+    this.#watch = show === undefined ? null : watchRuns(show, this.#owner, bound, this.#table.stepper)
   }
 
   get handoffBudgetMs(): number {
@@ -155,6 +198,7 @@ class RunningBroker implements Broker, ConnectionHome {
     await ended
     this.#breakers.stop()
     this.#reportDrained()
+    this.#tap?.stop()
   }
 
   // ---- the endpoint ----
@@ -212,10 +256,10 @@ class RunningBroker implements Broker, ConnectionHome {
   }
 
   #run(id: number, connection: BrokerConnection): void {
-    const run = new TableRun(this.#table, id, {
+    const end = {
       complete: () => this.#forget(id),
       // A fault of our own in one connection stays in it (W1).
-      error: (error) => {
+      error: (error: unknown) => {
         this.#observe({ kind: 'fault', where: 'connection', error })
         // The backend may hold it already (INV-22).
         connection.cutConnection()
@@ -224,7 +268,8 @@ class RunningBroker implements Broker, ConnectionHome {
         this.#leaveLane(connection, 'ioError')
         this.#forget(id)
       },
-    })
+    }
+    const run = new TableRun(this.#table, id, end, this.#watch?.(id))
     this.#runs.set(id, run)
     run.start()
   }
@@ -232,7 +277,9 @@ class RunningBroker implements Broker, ConnectionHome {
   #take(id: number, pressed: boolean): BrokerConnection {
     const { fd, pid } = this.#arrived.get(id) as { fd: number; pid: number }
     this.#arrived.delete(id)
-    return new BrokerConnection(id, fd, pid, pressed, this, (event) => this.#runs.get(id)?.send(event))
+    return new BrokerConnection(id, fd, pid, pressed, this.server === null, this, (event) =>
+      this.#runs.get(id)?.send(event),
+    )
   }
 
   #turnAway(id: number): void {
@@ -264,15 +311,11 @@ class RunningBroker implements Broker, ConnectionHome {
       peerPid,
       pressed,
       find: this.find,
+      fault: (where, error) => this.#observe({ kind: 'fault', where, error }),
       admit: () => this.#rates.admit(peerPid, performance.now()),
       issueToken: () => this.#tokens.issue(id, performance.now(), takeToken),
       nextConnectionId: () => this.#nextConnectionId++,
-      admin: {
-        counters: () => this.counters(),
-        openMetrics: () => this.#counters.toOpenMetrics('handoff_broker'),
-        connections: () => this.#connections.size,
-        accepting: () => this.#owner.getSnapshot().hasTag('accepting'),
-      },
+      admin: this.#admin,
     })
     const { said } = answer
     if (said.kind === 'refused') {
@@ -281,6 +324,13 @@ class RunningBroker implements Broker, ConnectionHome {
       this.#observe({ kind: 'hello', service: said.serviceName, pid: peerPid, handoff: said.promised !== null })
     }
     return answer
+  }
+
+  /** Once its answer has had a turn of the loop to leave. */
+  #shutdown(ms: number): boolean {
+    const { onShutdown } = this.options
+    if (onShutdown !== undefined) setImmediate(() => onShutdown(ms))
+    return onShutdown !== undefined
   }
 
   reserve({ id }: BrokerConnection, bytes: number): boolean {

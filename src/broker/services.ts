@@ -46,3 +46,7 @@ export function serviceFinder(services: Services, defaultEndpoint: string | unde
   }
   return (name) => table.get(name) ?? null
 }
+
+/** Names of a table; a function's services cannot be told. */
+export const knownServices = (services: Services): readonly string[] | null =>
+  typeof services === 'function' ? null : Object.keys(services)

@@ -16,7 +16,7 @@ export async function gatherFacts(config: SupervisorConfig, status: SupervisorSt
   return {
     config,
     somaxconn: orNull(() => Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'))),
-    nofile: native.limitNofile(),
+    nofile: (primitive === null ? null : limitOf(primitive)) ?? native.limitNofile(),
     openFds: primitive === null ? null : orNull(() => readdirSync(`/proc/${primitive}/fd`).length),
     dataDir: lockPath === null ? null : { path: dirname(lockPath), fileSystem: fileSystemOf(lockPath) },
     socketDirs: [...new Set([config.controlSocket, config.triggerSocket].map(dirname))].flatMap(directoryFacts),
@@ -27,6 +27,14 @@ export async function gatherFacts(config: SupervisorConfig, status: SupervisorSt
     nodeOptions: process.env.NODE_OPTIONS ?? '',
     clockStepMs: await clockStep(),
   }
+}
+
+/** The program's own: a unit or a script may have set another one than this shell's. */
+export function limitOf(pid: number): Facts['nofile'] | null {
+  const limits = orNull(() => readFileSync(`/proc/${pid}/limits`, 'utf8')) ?? ''
+  const [, soft, hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? []
+  const number = (text: string) => (text === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(text))
+  return soft === undefined || hard === undefined ? null : { soft: number(soft), hard: number(hard) }
 }
 
 /** By the longest mount point that the path lies under. */

@@ -1,5 +1,7 @@
 /** `handoff supervise`: a supervisor in the foreground, until SIGTERM, SIGINT or `handoff stop`. */
+import { resolve } from 'node:path'
 import { INSPECT_ENV } from '../observe/inspect-target.js'
+import { TRACE_ENV } from '../observe/trace.js'
 import { isHelp, readFlags, type Usage } from './args.js'
 import type { Io } from './io.js'
 import { realDoor, runSupervisor, type SupervisorDoor } from './run-supervisor.js'
@@ -11,6 +13,11 @@ const FLAGS = {
     type: 'string',
     value: 'LEVEL',
     help: 'trace, debug, info, warn, error, fatal or silent (default: info)',
+  },
+  trace: {
+    type: 'string',
+    value: 'DIR',
+    help: "write what the machines do, for 'handoff check --trace'; HANDOFF_TRACE=DIR does the same",
   },
   inspect: { type: 'boolean', help: "show everything to 'handoff inspect'; HANDOFF_INSPECT=1 does the same" },
   json: { type: 'boolean', help: 'outcomes of swaps as lines of JSON on stdout, and the log as JSON too' },
@@ -32,8 +39,10 @@ export async function run(argv: readonly string[], io: Io, door: SupervisorDoor 
     io.out(flags.help)
     return 0
   }
-  // The variable reaches our own machines and the programs we start alike.
+  // The variables reach our own machines and the programs we start alike.
   if (flags.inspect === true) process.env[INSPECT_ENV] ??= '1'
+  // Absolute: the programs may stand in another directory.
+  if (flags.trace !== undefined) process.env[TRACE_ENV] ??= resolve(flags.trace)
   return runSupervisor(
     { config: flags.config ?? DEFAULT_CONFIG, json: flags.json === true, logLevel: flags['log-level'] },
     io,

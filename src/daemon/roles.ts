@@ -6,6 +6,7 @@ import type { successorMachine } from '../../machines/handoff/successor.machine.
 import { MessageChannel } from '../channel/message-channel.js'
 import { pollClock } from '../channel/poll-clock.js'
 import { stateText } from '../channel/state-text.js'
+import { publish } from '../observe/diagnostics.js'
 import { bindIncumbent, logSaid, toIncumbentEvent } from './bind-incumbent.js'
 import { bindSuccessor, toSuccessorEvent } from './bind-successor.js'
 import { DaemonCore, type Surroundings } from './core.js'
@@ -107,6 +108,7 @@ export class DaemonRoles {
         const state = stateText(snapshot.value)
         // Not now: this may be the middle of a cut.
         setImmediate(() => core.log.info({ state }, serves ? 'serving' : 'not serving'))
+        publish('handoff:daemon', () => ({ pid: process.pid, serves, state }))
         if (serves) resolve()
       })
     })

@@ -12,6 +12,16 @@ export const brokerErrors = {
     now: 'nothing was bound: other users could put a socket of theirs in its place',
     todo: `chmod 0700 ${directory}, or choose a directory that only you may enter`,
   }),
+  ERR_HANDOFF_BROKER_USAGE_DEFINITION: (file: string, problem: string) => ({
+    happened: `the service definition ${file} ${problem}`,
+    now: 'its service is not served',
+    todo: 'correct the file, or write it again; its directory must be 0700',
+  }),
+  ERR_HANDOFF_BROKER_PROBE: (path: string, reason: string) => ({
+    happened: `the endpoint at ${path} did not tell who it is: ${reason}`,
+    now: 'nothing is known about the process behind it',
+    todo: 'check that the backend runs, and that its endpoint answers identity probes',
+  }),
   ERR_HANDOFF_BROKER_UNREACHABLE: (path: string, reason: string) => ({
     happened: `the broker at ${path} could not be reached: ${reason}`,
     now: 'there is no connection to the service',

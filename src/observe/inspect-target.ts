@@ -17,7 +17,7 @@ export const inspectSocket = (controlSocket: string): string => `${controlSocket
  * @throws HandoffError ERR_HANDOFF_USAGE_INSPECT
  */
 export function inspectAddress(asked: InspectOption | undefined, controlSocket: string): string | null {
-  const option = asked ?? fromEnvironment(process.env[INSPECT_ENV])
+  const option = asked ?? inspectFromEnvironment()
   if (option === false) return null
   if (option === true) return unixAddress(inspectSocket(controlSocket))
   if (option.startsWith('unix:/')) return unixAddress(option.slice('unix:'.length))
@@ -25,7 +25,9 @@ export function inspectAddress(asked: InspectOption | undefined, controlSocket: 
   return option
 }
 
-function fromEnvironment(value: string | undefined): InspectOption {
+/** What {@link INSPECT_ENV} asks for. */
+export function inspectFromEnvironment(): InspectOption {
+  const value = process.env[INSPECT_ENV]
   if (value === undefined || value === '' || value === '0') return false
   return value === '1' ? true : value
 }

@@ -87,6 +87,11 @@ function gauges(status: () => SupervisorStatus, registers: Registry[]): void {
     Number(swap?.phase === 'probation'),
   )
   gauge(
+    'handoff_parked_connections',
+    'Connections that the incumbent held open when it had drained, while the verdict of the swap is not known.',
+    ({ swap }) => swap?.parked ?? 0,
+  )
+  gauge(
     'handoff_restarts',
     'Starts of a process that had died, since this supervisor began.',
     ({ restarts }) => restarts,

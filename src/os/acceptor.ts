@@ -22,22 +22,22 @@ const TRY_AGAIN_MS = 100
 const BATCH = 64
 
 export interface AcceptOptions {
-  /** Default 64. With 1 no accept ever finds an empty queue, which costs an exception each time it does. */
-  readonly batch?: number
+  /** Accepted sockets block: for those that are passed on to programs that expect it. */
+  readonly blocking?: boolean
 }
 
 /** Borrows the listening fd. Close the acceptor before the fd. */
 export function acceptOn(listeningFd: number, handlers: AcceptorHandlers, options: AcceptOptions = {}): Acceptor {
-  const batch = options.batch ?? BATCH
+  const blocking = options.blocking ?? false
   const { POLL_READABLE } = native.constants
   let state: 'accepting' | 'paused' | 'closed' = 'accepting'
   let retry: NodeJS.Timeout | undefined
 
   const poll = new native.Poll(listeningFd, (_events, failed) => {
-    for (let taken = 0; taken < batch && state === 'accepting'; taken += 1) {
+    for (let taken = 0; taken < BATCH && state === 'accepting'; taken += 1) {
       let fd: number
       try {
-        fd = native.accept(listeningFd)
+        fd = native.accept(listeningFd, blocking, true)
       } catch (error) {
         if (isErrno(error, 'EAGAIN')) break
         if (isErrno(error, 'ECONNABORTED', 'EINTR')) continue
@@ -46,6 +46,7 @@ export function acceptOn(listeningFd: number, handlers: AcceptorHandlers, option
         handlers.onTrouble?.(error)
         return
       }
+      if (fd < 0) break
       handlers.onConnection(fd)
     }
     if (failed) arm()

@@ -26,6 +26,20 @@ export interface Poll {
   close(): void
 }
 
+/**
+ * Many fds behind one watcher of the loop (Linux only). Each is told once, then silent until `change`. `room` takes pairs
+ * of key and events; `onReady` gets the number of pairs. Alive until `close`, but holds the loop only after `ref`.
+ */
+export interface Readiness {
+  add(fd: number, key: number, events: number): void
+  change(fd: number, key: number, events: number): void
+  /** Needed only for an fd whose connection lives on in another process: others leave when they are closed. */
+  remove(fd: number): void
+  ref(): void
+  unref(): void
+  close(): void
+}
+
 /** Frames and heartbeats on one stream socket under one lock. Borrows the fd. */
 export interface Writer {
   /** @returns bytes that the kernel has not taken yet. @throws errno exception when the peer is gone */
@@ -78,8 +92,8 @@ export interface Native {
   bindUnix(fd: number, path: string): void
   listen(fd: number, backlog: number): void
   connectUnix(fd: number, path: string): void
-  /** Close-on-exec and non-blocking. */
-  accept(fd: number): number
+  /** Close-on-exec, non-blocking unless `blocking`. `quiet`: -1 instead of EAGAIN, here and below. */
+  accept(fd: number, blocking?: boolean, quiet?: boolean): number
   getsockname(fd: number): SocketName
   getpeername(fd: number): SocketName
   setsockopt(fd: number, level: number, name: number, value: number): void
@@ -94,15 +108,19 @@ export interface Native {
   flock(fd: number, operation: number): void
   pendingBytes(fd: number): number
   send(fd: number, bytes: Uint8Array): number
-  recv(fd: number, into: Uint8Array): number
+  recv(fd: number, into: Uint8Array, quiet?: boolean): number
   /** As recv, and the bytes stay queued. */
-  peek(fd: number, into: Uint8Array): number
-  /** Is the peer gone altogether? Also true while its bytes are still queued; false while it is only half-closed. */
-  hungUp(fd: number): boolean
+  peek(fd: number, into: Uint8Array, quiet?: boolean): number
+  /**
+   * Whose peer is gone altogether? Bit 0 for `fd`, bit 1 for `other`. Also set while its bytes are still queued; not while
+   * it is only half-closed.
+   */
+  hungUp(fd: number, other?: number): number
   /** A leading NUL in `path` means the abstract namespace. */
   sendtoUnix(fd: number, bytes: Uint8Array, path: string): number
   sendmsg(fd: number, bytes: Uint8Array, fds: readonly number[]): number
   recvmsg(fd: number, into: Uint8Array, maxFds: number): Received
+  recvmsg(fd: number, into: Uint8Array, maxFds: number, quiet: true): Received | null
   peerCredentials(fd: number): { pid: number; uid: number; gid: number }
   peerPidfd(fd: number): number
   tcpQueue(fd: number): { queued: number; backlog: number }
@@ -113,6 +131,7 @@ export interface Native {
   /** _exit(2): no handler runs, no buffer is flushed. */
   exit(code: number): never
   readonly Poll: new (fd: number, onEvent: (events: number, failed: boolean) => void) => Poll
+  readonly Readiness: (new (room: Uint32Array, onReady: (pairs: number) => void) => Readiness) | undefined
   readonly Writer: new (fd: number) => Writer
 }
 

@@ -5,6 +5,7 @@ import type { RehearsedEvent } from '../../machines/handoff/messages.js'
 import type { Policy } from '../../machines/handoff/policy.js'
 import type { SwapEvents, SwapOutput } from '../../machines/handoff/swap.machine.js'
 import { supervisorError } from '../errors/supervisor.js'
+import { publish } from '../observe/diagnostics.js'
 import type { Logger } from '../observe/log.js'
 import { HeldListeners } from './held-listeners.js'
 import { interruptedOutcome, isSwap, journaledPids } from './interrupted.js'
@@ -108,6 +109,7 @@ export class SupervisorCore {
     const run = previous && this.#newRun(handoffId, build, previous)
     this.#run = run
     this.#pending = { handoffId, build, clock: new PhaseClock(), previous, run, settle }
+    publish('handoff:swap.start', () => ({ handoffId, incumbent: previous }))
   }
 
   #asked(spec: SwapSpec): Build {
@@ -146,6 +148,7 @@ export class SupervisorCore {
     this.#rehearsal = null
     void rehearsal.run.report(failure).then((report) => {
       this.log[report.passed ? 'info' : 'warn']({ ...report, event: 'handoff.rehearsal' }, 'a build was rehearsed')
+      publish('handoff:rehearsal.end', () => report)
       rehearsal.settle(report)
     })
   }
@@ -162,11 +165,14 @@ export class SupervisorCore {
       phase: pending.clock.name,
       elapsedMs: Math.round(pending.clock.elapsedMs),
       budgetMs: this.policy.deadlineMs,
+      ...(pending.run?.parked === undefined ? {} : { parked: pending.run.parked }),
     }
   }
 
   enterPhase(name: string): void {
-    if (this.#pending?.clock.enter(name)) this.hear.changed()
+    if (!this.#pending?.clock.enter(name)) return
+    publish('handoff:swap.phase', () => this.progress())
+    this.hear.changed()
   }
 
   /** The run of the swap under way, or of the last one: a late effect still finds its own. */
@@ -270,6 +276,7 @@ export class SupervisorCore {
     if (facts !== null) this.endInterrupted(facts)
     this.incumbent = facts && { ...facts, generation: ++this.#generation, since: new Date().toISOString() }
     for (const known of this.#facts.keys()) if (known !== pid) this.#facts.delete(known)
+    publish('handoff:serving', () => ({ incumbent: this.incumbent }))
     this.hear.changed()
   }
 
@@ -288,6 +295,7 @@ export class SupervisorCore {
     this.#pending = null
     this.lastSwap = outcome
     this.#logOutcome(outcome)
+    publish('handoff:swap.end', () => outcome)
     // The machine is still in the middle of its step: whoever awaits the outcome may ask for the next swap at once.
     setImmediate(() => {
       pending.settle.resolve(outcome)

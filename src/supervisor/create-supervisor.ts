@@ -7,6 +7,7 @@ import { stateText } from '../channel/state-text.js'
 import { supervisorError } from '../errors/supervisor.js'
 import { type InspectTap, inspectTap, watchedBy } from '../observe/inspect-tap.js'
 import { machineObserver } from '../observe/machine-observer.js'
+import { spanWriter } from '../observe/spans.js'
 import { checkListenerNames } from '../os/listeners.js'
 import { checkSocketPath } from '../os/unix-socket.js'
 import { bindSupervisor } from './bind-supervisor.js'
@@ -39,7 +40,7 @@ function validPolicy(options: SupervisorOptions): Policy {
 }
 
 /** What is bound, opened or shown once and for all. */
-const FIXED = ['controlSocket', 'listeners', 'journal', 'history', 'inspect'] as const
+const FIXED = ['controlSocket', 'listeners', 'journal', 'history', 'inspect', 'spans'] as const
 
 class RunningSupervisor implements Supervisor {
   readonly #core: SupervisorCore
@@ -58,6 +59,8 @@ class RunningSupervisor implements Supervisor {
     this.#history = historyPath(core.options)
     const historian = this.#history === null ? null : new Historian(this.#history, log)
     this.#historian = historian
+    const spans = spanWriter(core.options.spans, log)
+    if (spans !== null) this.#watchers.add(spans)
     if (historian !== null) this.#watchers.add((status) => historian.follow(status))
     this.#actor = createActor(bindSupervisor(core), {
       input: { policy: core.policy },

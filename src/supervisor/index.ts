@@ -1,4 +1,5 @@
 /** Public door `handoff-machines/supervisor`: hold the listeners, start the daemon, replace its program. */
+export type { DiagnosticChannel, DiagnosticMessages } from '../observe/diagnostics.js'
 export { createSupervisor } from './create-supervisor.js'
 export type {
   IncumbentFacts,

@@ -49,6 +49,8 @@ export class SwapRun {
   #watching: AbortController | null = null
   /** Of the successor, once it said Hello. */
   successorFacts: ProcessFacts | null = null
+  /** What the incumbent held open when it had drained. */
+  parked: number | undefined
   /** What a peer or a system call said about a failure; the machine keeps the code only. */
   readonly #details = new Map<FailureCode, string>()
 
@@ -206,6 +208,7 @@ export class SwapRun {
           session: (message.capabilities & CAP_MANY_SESSIONS) === 0n ? 'one' : 'many',
         }
       case 'Drained':
+        this.parked = message.openConnsRemaining
         this.#tell({ event: LOG_EVENTS.drained, handoffId, openConnections: message.openConnsRemaining }, 'drained')
         return { type: 'incumbent.drained', acceptClosed: message.acceptClosed }
       case 'SealComplete':

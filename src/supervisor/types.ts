@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import type { Policy } from '../../machines/handoff/policy.js'
 import type { InspectOption } from '../observe/inspect-target.js'
+import type { SpansOption } from '../observe/spans.js'
 import type { MemoryUse } from '../os/memory.js'
 import type { ProcessEnd } from '../os/processes.js'
 
@@ -44,6 +45,11 @@ export interface SupervisorOptions {
    * or an address. Primitives are told by HANDOFF_INSPECT. Default: that variable; else off.
    */
   readonly inspect?: InspectOption
+  /**
+   * Writes each swap as OpenTelemetry spans when it has ended: `true` loads `@opentelemetry/api` (an optional peer
+   * dependency), or the namespace of that package. Default: whether HANDOFF_SPANS is 1.
+   */
+  readonly spans?: SpansOption
 }
 
 /** A living primitive. */
@@ -85,6 +91,8 @@ export interface SwapProgress {
   readonly elapsedMs: number
   /** The whole swap's deadline, ms. */
   readonly budgetMs: number
+  /** Connections that the incumbent held open when it had drained: they wait for the verdict. Absent before. */
+  readonly parked?: number
 }
 
 export interface ListenerStatus {

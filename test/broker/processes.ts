@@ -63,6 +63,7 @@ export interface Trio {
   readonly clients: Talker
   startBroker(): Promise<Talker>
   startBackend(mode: string): Promise<Talker>
+  startClients(): Promise<Talker>
 }
 
 export interface ClientsResult {
@@ -77,17 +78,23 @@ export async function trioWithout(mode: string): Promise<Omit<Trio, 'broker' | '
   const directory = privateDirectory()
   const paths = pathsIn(directory)
   const startBackend = async (how: string) => ready(fromSources('backend', paths.pipe, paths.handoff, how))
-  const [backend, clients] = await Promise.all([startBackend(mode), ready(fromSources('clients', paths.broker))])
-  return { paths, directory, backend, clients, startBackend }
+  const startClients = async () => ready(fromSources('clients', paths.broker))
+  const [backend, clients] = await Promise.all([startBackend(mode), startClients()])
+  return { paths, directory, backend, clients, startBackend, startClients }
 }
 
 /** `policy` in the words of broker.toml. */
-export async function trio(mode: string, policy: Record<string, number> = {}): Promise<Trio> {
+export async function trio(
+  mode: string,
+  policy: Record<string, number> = {},
+  breakage: readonly string[] = [],
+): Promise<Trio> {
   const rest = await trioWithout(mode)
   const toml = join(rest.directory, 'broker.toml')
   writeFileSync(toml, brokerToml(rest.paths, policy))
   const startBroker = async () => ready(fromSources('broker', toml))
-  return { ...rest, broker: await startBroker(), startBroker }
+  const broker = await ready(fromSources('broker', toml, ...breakage))
+  return { ...rest, broker, startBroker }
 }
 
 export function brokerToml(paths: Paths, policy: Record<string, number> = {}): string {

@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { doctorReport, run } from '../../src/cli/doctor.js'
 import { CHECKS, examine, type Facts } from '../../src/cli/doctor-checks.js'
-import { gatherFacts } from '../../src/cli/doctor-facts.js'
+import { gatherFacts, limitOf } from '../../src/cli/doctor-facts.js'
+import { native } from '../../src/os/native.js'
 import { parseConfig } from '../../src/supervisor/config.js'
 import { FakeIo } from './support.js'
 
@@ -112,10 +115,20 @@ describe('handoff doctor', () => {
     expect(doctorReport(finding === undefined ? [] : [finding], true)).toContain('\x1b[31;1m')
   })
 
+  test('the limit of descriptors is that of the program, not that of the shell that asks', async () => {
+    const child = spawn('sh', ['-c', 'ulimit -n 77; echo set; exec cat'], { stdio: ['pipe', 'pipe', 'ignore'] })
+    await once(child.stdout, 'data')
+    expect(limitOf(child.pid as number)).toEqual({ soft: 77, hard: 77 })
+    child.stdin.end()
+    await once(child, 'exit')
+    expect(limitOf(child.pid as number)).toBeNull()
+  })
+
   test('facts of a living process: its descriptors, its signals', async () => {
     const status = { pid: process.pid, incumbent: { pid: process.pid } } as never
     const facts = await gatherFacts(config, status)
     expect(facts.openFds).toBeGreaterThan(3)
+    expect(facts.nofile).toEqual(native.limitNofile())
     expect(facts.caught).toEqual(expect.arrayContaining(['SIGINT', 'SIGTERM']))
   })
 })

@@ -134,8 +134,9 @@ export class FakeSupervisor implements Supervisor {
     })
   }
 
-  phase(phase: string, elapsedMs: number): void {
-    this.#update({ swap: { handoffId: HANDOFF_ID, phase, elapsedMs, budgetMs: 60_000 } })
+  phase(phase: string, elapsedMs: number, parked?: number): void {
+    const held = parked === undefined ? {} : { parked }
+    this.#update({ swap: { handoffId: HANDOFF_ID, phase, elapsedMs, budgetMs: 60_000, ...held } })
   }
 
   finish(outcome: SwapOutcome): void {

@@ -62,9 +62,14 @@ export const readyBytes = (token: Uint8Array, correlationId: bigint): Buffer =>
  * @throws ERR_HANDOFF_BROKER_PEER_ENVELOPE, ERR_HANDOFF_BROKER_PEER_UNDECODABLE
  */
 export function openEnvelope<T>(frame: Frame, expected: ExpectedEnvelope, codec: Codec<T>): T {
+  return codec.decode(openPayload(frame, expected))
+}
+
+/** As {@link openEnvelope}, for payloads that are no message of their own. @throws ERR_HANDOFF_BROKER_PEER_ENVELOPE */
+export function openPayload(frame: Frame, expected: ExpectedEnvelope): Uint8Array {
   const fault: EnvelopeFault | null = envelopeFault(frame, expected)
   if (fault !== null) throw brokerWireError('ERR_HANDOFF_BROKER_PEER_ENVELOPE', [fault])
-  return codec.decode(frame.payload)
+  return frame.payload
 }
 
 /** True when the client both can and wants to be handed over. */

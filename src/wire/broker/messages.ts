@@ -8,7 +8,19 @@ export const helloReplyCodec = messageCodec<HelloReply>('HelloReply')
 export const offerCodec = messageCodec<HandoffOffer>('HandoffOffer')
 export const ackCodec = messageCodec<HandoffAck>('HandoffAck')
 
-export const AdminVerb = { status: 1, healthz: 4, readyz: 5, metrics: 9 } as const
+export const AdminVerb = {
+  status: 1,
+  dump: 2,
+  listInstances: 3,
+  healthz: 4,
+  readyz: 5,
+  backendHealth: 6,
+  config: 7,
+  diagnose: 8,
+  metrics: 9,
+  shutdown: 21,
+} as const
+export type AdminVerbName = keyof typeof AdminVerb
 export const AdminReplyKind = { text: 0, json: 1, openMetrics: 2 } as const
 
 export interface AdminRequest {
@@ -26,3 +38,32 @@ export interface AdminReply {
 }
 export const adminRequestCodec = messageCodec<AdminRequest>('AdminRequest')
 export const adminReplyCodec = messageCodec<AdminReply>('AdminReply')
+
+/** Who serves an endpoint, as the identity probe tells it. */
+export interface DaemonProcess {
+  readonly pid: number
+  readonly exePath: string
+  readonly exeSha256: Uint8Array
+  readonly ipcEndpoint: { readonly namespaceId: string; readonly path: string }
+  readonly startedAtUnixMs: bigint
+  readonly bootId: string
+  readonly idleTimeoutSecs?: number
+  readonly exeHashAlgorithm: string
+  readonly exeHash: Uint8Array
+}
+export const daemonProcessCodec = messageCodec<DaemonProcess>('DaemonProcess')
+
+export const BrokerIsolation = { private: 0, shared: 1, explicitInstance: 2 } as const
+
+/** A `.servicedef` file. */
+export interface ServiceDefinition {
+  readonly serviceName: string
+  readonly binaryPath: string
+  readonly isolation: number
+  readonly explicitInstance: string
+  readonly perVersionBinaryDir: string
+  readonly minVersion: string
+  readonly versionAllowList: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+}
+export const serviceDefinitionCodec = messageCodec<ServiceDefinition>('ServiceDefinition')
