@@ -1,5 +1,15 @@
+const WATCHED =
+  'being watched ends with this process: who comes after a death between the two finds the one that serves on the control path, with the record or without it'
+
 /** Mutants that nobody needs to notice, each with its reason. One that is noticed after all, or is gone, is stale. */
 export const EQUIVALENT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  supervisor: {
+    'supervisor.swapping done(swap) #1: swapActions retireIncumbent[2] reportOutcome':
+      'who asked hears the answer in a later turn than this one, and after a death between the two nobody has been retired either way',
+    'supervisor.lookingOnceMore done(lookAround) #0: swapActions watchPrimitive[2] clearJournal': WATCHED,
+    'supervisor.looking done(lookAround) #0: swapActions watchPrimitive[2] clearJournal': WATCHED,
+    'supervisor.looking done(lookAround) #1: swapActions watchPrimitive[2] clearJournal': WATCHED,
+  },
   swap: {
     'swap.undoing.tellingIncumbent entry: swapActions closeSuccessorChannel[0] recordJournal':
       'the successor is dead: nobody hears the end of its channel, and the record is written meanwhile',

@@ -24,7 +24,7 @@ import { EQUIVALENT } from './equivalent.js'
 import { handoffInvariants, handoffSightings } from './invariants.js'
 import type { SupervisorContext } from './supervisor.machine.js'
 import { createHandoffWorld } from './world/handoff-world.js'
-import type { WorldOptions } from './world/options.js'
+import { OUTSIDE_FAULT_KINDS, type WorldOptions } from './world/options.js'
 
 const CONTRACTS = {
   supervisor: supervisorContract,
@@ -37,11 +37,14 @@ const CONTRACTS = {
 export const MUTATED_ROLES = ['supervisor', 'swap', 'incumbent', 'successor', 'greeting'] as const
 export type MutatedRole = (typeof MUTATED_ROLES)[number]
 
-/** Small first: most of what the contracts cannot see shows without a fault, or with one. */
+/** Small first: most of what the contracts cannot see shows without a fault, or with one. Whatever a world may hold is in one. */
 export const MUTATION_WORLDS: readonly WorldOptions[] = [
   { swaps: 1 },
+  { swaps: 1, rehearsals: 1, orders: 1 },
+  { swaps: 2, connections: 1 },
   { swaps: 1, faults: 1, restarts: 1 },
   { swaps: 1, orders: 1, restarts: 1 },
+  { swaps: 1, faults: 1, restarts: 1, faultKinds: OUTSIDE_FAULT_KINDS },
   { swaps: 2, faults: 1, restarts: 1, probation: true, canResume: false },
 ]
 

@@ -54,6 +54,11 @@ export const cliErrors = {
     now: NOTHING_DONE,
     todo: 'name a file or a directory that a program wrote because HANDOFF_TRACE named it',
   }),
+  ERR_HANDOFF_USAGE_PATH: (path: string, why: string) => ({
+    happened: `${path} is no way through the explored world (${why})`,
+    now: NOTHING_DONE,
+    todo: "name a file that 'handoff check --save' or 'handoff paths --json' wrote",
+  }),
   ERR_HANDOFF_PAGE_MISSING: () => ({
     happened: 'the inspector page was not built',
     now: 'nothing was started',

@@ -17,15 +17,8 @@ export interface Path extends Course {
   readonly name: string
   /** What it covers that no path before it did. */
   readonly fresh: readonly string[]
-  /** All states and transitions on it. */
+  /** All states and transitions on it; of a variant only what the world does not show. */
   readonly takes: readonly string[]
-}
-
-export interface Cover {
-  readonly paths: readonly Path[]
-  readonly coverable: readonly string[]
-  /** What no explored world shows. */
-  readonly unreached: readonly string[]
 }
 
 const SELF: readonly FaultKind[] = FAULT_KINDS
@@ -39,11 +32,13 @@ const VARIANTS: readonly Variant[] = [
     label: 'B:openState:behind',
     happens: 'otherData',
     failure: ['ERR_HANDOFF_SUCCESSOR_BEHIND', 'ERR_HANDOFF_SUCCESSOR_FINGERPRINT'],
+    takes: 'swap.attempting.opening successor.becameReady #2',
   },
   {
     label: 'S~swap.greetingMs@attempting.awaitingIncumbent',
     happens: 'otherHello',
     failure: ['ERR_HANDOFF_INCUMBENT_UNREACHABLE', 'ERR_HANDOFF_PEER_INCUMBENT_PROTOCOL'],
+    takes: 'swap.attempting incumbent.greeted #0',
   },
 ]
 
@@ -115,13 +110,11 @@ export const WORLDS: Readonly<Record<string, Bounds>> = {
   },
 }
 
-export function cover(worlds: Readonly<Record<string, Bounds>> = WORLDS): Cover {
+export function cover(worlds: Readonly<Record<string, Bounds>> = WORLDS): readonly Path[] {
   const covered = new Set<string>()
   const paths: Path[] = []
-  let coverable: readonly string[] = []
   for (const [bounds, { focus, ...options }] of Object.entries(worlds)) {
     const world = stepwise(createHandoffWorld(options), focus)
-    coverable = world.coverable ?? []
     for (const path of pathsThrough(world, covered)) {
       const broken = path.broken.join(', ') || 'nothing breaks'
       paths.push({ ...path, world, name: `${bounds}: ${broken}: ${path.fresh.at(-1)}` })
@@ -129,9 +122,11 @@ export function cover(worlds: Readonly<Record<string, Bounds>> = WORLDS): Cover 
   }
   for (const variant of VARIANTS) {
     const path = paths.find(({ labels }) => labels.includes(variant.label))
-    if (path !== undefined) paths.push({ ...path, variant, name: `${path.name}, but ${variant.happens}` })
+    if (path === undefined) continue
+    const takes = [variant.takes]
+    paths.push({ ...path, variant, fresh: takes, takes, name: `${path.name}, but ${variant.happens}` })
   }
-  return { paths, coverable, unreached: coverable.filter((id) => !covered.has(id)) }
+  return paths
 }
 
 /** The deepest first: on the way there much of the rest is covered. */

@@ -1,4 +1,7 @@
-/** `npm run test:paths [-- --only TEXT] [--at-once N]`: all generated paths on real processes, what they cover, and what is left. */
+/**
+ * `npm run test:paths [-- --only TEXT] [--part K/N] [--at-once N]`: all generated paths on real processes, what they cover,
+ * and what is left. Parts are driven apart, on a machine that is wanted for other things in between.
+ */
 import { parseArgs } from 'node:util'
 import { cover } from './generate.js'
 import { NOT_DRIVEN } from './not-driven.js'
@@ -6,13 +9,19 @@ import { EVERYTHING } from './trace.js'
 import { walk } from './walked.js'
 
 const { values } = parseArgs({
-  options: { only: { type: 'string', default: '' }, 'at-once': { type: 'string', default: '2' } },
+  options: {
+    only: { type: 'string', default: '' },
+    part: { type: 'string', default: '1/1' },
+    'at-once': { type: 'string', default: '2' },
+  },
 })
-const { only } = values
+const { only, part: partText } = values
+const [part = 1, parts = 1] = partText.split('/').map(Number)
+const isWhole = only === '' && parts === 1
 const began = performance.now()
-const { paths } = cover()
+const paths = cover()
 console.error(`${paths.length} paths were generated in ${seconds(began)} s`)
-const left = paths.filter(({ name }) => name.includes(only))
+const left = paths.filter(({ name }, at) => name.includes(only) && at % parts === part - 1)
 const chosen = left.length
 const covered = new Set<string>()
 let steps = 0
@@ -32,16 +41,20 @@ await Promise.all(
     }
   }),
 )
-const missing = EVERYTHING.filter((id) => !covered.has(id))
-const unexplained = missing.filter((id) => NOT_DRIVEN[id] === undefined)
-const stale = Object.keys(NOT_DRIVEN).filter((id) => covered.has(id) || !EVERYTHING.includes(id))
 console.log(`\n${chosen} paths driven, ${steps} steps, ${wrong} wrong, ${seconds(began)} s`)
-console.log(
-  `covered ${EVERYTHING.length - missing.length} of ${EVERYTHING.length} states and transitions of the machines`,
-)
-for (const id of missing) console.log(`  not driven  ${id}: ${NOT_DRIVEN[id] ?? 'NO REASON IS GIVEN'}`)
-for (const id of stale) console.log(`  stale       ${id}: it is driven, or there is no such thing`)
-process.exitCode = wrong > 0 || (only === '' && unexplained.length + stale.length > 0) ? 1 : 0
+process.exitCode = chosen > 0 && wrong === 0 && (!isWhole || isAllTold()) ? 0 : 1
+
+/** What the whole set drove, and whether what it left is listed and no more. */
+function isAllTold(): boolean {
+  const missing = EVERYTHING.filter((id) => !covered.has(id))
+  const stale = Object.keys(NOT_DRIVEN).filter((id) => !missing.includes(id))
+  console.log(
+    `covered ${EVERYTHING.length - missing.length} of ${EVERYTHING.length} states and transitions of the machines`,
+  )
+  for (const id of missing) console.log(`  not driven  ${id}: ${NOT_DRIVEN[id] ?? 'NO REASON IS GIVEN'}`)
+  for (const id of stale) console.log(`  stale       ${id}: it is driven, or there is no such thing`)
+  return stale.length === 0 && missing.every((id) => NOT_DRIVEN[id] !== undefined)
+}
 
 function seconds(since: number): number {
   return Math.round((performance.now() - since) / 1000)

@@ -2,8 +2,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { castWithout } from '../../machines/handoff/world/decisions.js'
 import { type Bounds, cover, type Path } from './generate.js'
-import { NOT_DRIVEN } from './not-driven.js'
-import { EVERYTHING } from './trace.js'
 import { walk } from './walked.js'
 
 const ONE_SWAP: Bounds = { swaps: 1, faults: 1, restarts: 1 }
@@ -11,7 +9,7 @@ const ONE_SWAP: Bounds = { swaps: 1, faults: 1, restarts: 1 }
 describe('real processes on generated paths', () => {
   let paths: readonly Path[]
   beforeAll(() => {
-    paths = cover({ 'one swap': ONE_SWAP }).paths
+    paths = cover({ 'one swap': ONE_SWAP })
   })
 
   // The deepest path of all, and one for each kind of fault.
@@ -36,13 +34,8 @@ describe('real processes on generated paths', () => {
 test('a machine that does otherwise than its model is found out at the step where they part', async () => {
   // This model resumes in memory what ours opens from disk.
   const bounds = { ...ONE_SWAP, cast: castWithout(['reopen']), focus: { faults: /B:openState:fails/ } }
-  const path = cover({ 'without reopening': bounds }).paths.find(({ labels }) => labels.includes('A:resume'))
+  const path = cover({ 'without reopening': bounds }).find(({ labels }) => labels.includes('A:resume'))
   if (path === undefined) throw new Error('this model does not resume')
   const { wrong } = await walk(path, 20_000)
   expect(wrong).toMatch(/the incumbent of \d+ should be\s+\{"state":"resuming".*is\s+\{"state":"reopening"/s)
 }, 240_000)
-
-test('what is not driven exists, and is told with a reason', () => {
-  expect(Object.keys(NOT_DRIVEN).filter((id) => !EVERYTHING.includes(id))).toEqual([])
-  expect(Object.values(NOT_DRIVEN).filter((reason) => reason.length < 20)).toEqual([])
-})

@@ -43,6 +43,8 @@ export interface Variant {
   readonly happens: 'otherData' | 'otherHello'
   /** The reason that the model gives, and the one that is due. */
   readonly failure: readonly [model: string, real: string]
+  /** The transition that is taken instead of the model's. */
+  readonly takes: string
 }
 
 export interface Course {

@@ -24,9 +24,9 @@ export async function walk(path: Path, patienceMs?: number): Promise<Walked> {
 }
 
 /** Its trace replays through the machines, and shows all that the path says it takes. */
-function disagreement({ takes, variant }: Path, trace: string, passed: readonly string[]): string | null {
+function disagreement({ takes }: Path, trace: string, passed: readonly string[]): string | null {
   const { conforms, refusal } = checkTraceFiles(trace)
   if (!conforms) return `a step is unknown: ${JSON.stringify(refusal)}`
-  const missing = variant === undefined ? takes.filter((id) => !passed.includes(id)) : []
+  const missing = takes.filter((id) => !passed.includes(id))
   return missing.length === 0 ? null : `the trace does not show ${missing.join('; ')}`
 }

@@ -306,6 +306,17 @@ const contracts: Contract<Memory>[] = [
     },
   },
   {
+    id: 'CONNECTIONS',
+    says: 'who serves takes back what a successor was told, lets new clients in, and then reads on; nobody else does (INV-14, INV-15)',
+    holds: (_, moment) => {
+      const due = ['takeConnectionsBack', 'startAccepting', 'adoptConnections']
+      const done = moment.effects.flatMap((effect) =>
+        effect.kind === 'action' && due.includes(effect.type) ? [effect.type] : [],
+      )
+      return done.length === 0 || done.join() === due.join() ? true : done.join()
+    },
+  },
+  {
     id: 'DRAIN',
     says: 'accepting stops before the drain begins, and for nothing else; the drain gets the budget that was named',
     holds: (memory, moment) => {

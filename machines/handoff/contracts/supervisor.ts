@@ -301,6 +301,14 @@ const contracts: Contract<Memory>[] = [
     },
   },
   {
+    id: 'WHO',
+    says: 'outsiders see who serves or is being started, and at the end who is left behind',
+    holds: (_, moment, { primitive }) => {
+      const { primitivePid } = moment.after.context as { primitivePid: number | null }
+      return primitivePid === primitive ? true : `${primitivePid}, not ${primitive}`
+    },
+  },
+  {
     id: 'LOOK',
     says: 'it looks before it binds and before it starts anything, and takes what it finds (INV-01, INV-07)',
     holds: (memory, moment, then) => {

@@ -42,10 +42,16 @@ describe('a decision that is taken away is noticed', () => {
 
   test.each([
     ['supervisor', 'supervisor.starting.spawning done(startPrimitive) #0: dropTransition'],
+    ['supervisor', 'supervisor.serving.rehearsing exit: dropAction endRehearsed[0]'],
+    ['supervisor', 'supervisor.serving.rehearsing.awaitingHello rehearsed.violatedProtocol #0: dropTransition'],
     ['swap', 'swap.attempting.opening.listening: dropTimer livenessMs'],
+    ['swap', 'swap.attempting incumbent.violatedProtocol #0: dropTransition'],
     ['swap', 'swap.undoing.endingSuccessor entry: swapActions'],
     ['incumbent', 'incumbent.sealing done(seal) #2: swapActions'],
     ['incumbent', 'incumbent.drained: dropTimer decisionOverdueMs'],
+    ['incumbent', 'incumbent.serving entry: dropAction takeConnectionsBack'],
+    ['incumbent', 'incumbent.serving entry: dropAction adoptConnections'],
+    ['incumbent', 'supervisor.violatedProtocol #0: dropTransition'],
     ['successor', 'successor.taking.acquiringLock entry: dropAction startHeartbeat[0]'],
     ['successor', 'successor.taking.ready always #0: dropGuard isOrphaned'],
   ] as const)('%s: %s', (role, only) => {
