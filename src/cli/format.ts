@@ -47,10 +47,31 @@ export function outcomeReport(outcome: SwapOutcome, colour: boolean): string {
       ? `${previous?.buildId ?? '(none)'} → ${incumbent?.buildId ?? '?'}`
       : (previous?.buildId ?? '')
   const lines = [`handoff  ${builds}`.trimEnd(), ...phases.reverse(), paint(last ?? '', COLOUR[result], colour)]
+  if (outcome.connections !== undefined) lines.push(`  live ${connectionsLine(outcome.connections)}`)
   if (outcome.reason !== null)
     lines.push(`  why  ${outcome.reason}${outcome.code === null ? '' : ` (${outcome.code})`}`)
   if (outcome.code !== null) lines.push(`  do   ${adviceFor(outcome.code)}`)
   return `${lines.join('\n')}\n`
+}
+
+/** Why a live connection stays with the old program, as `handoff swap` says it. */
+const STAYING: { readonly [reason: string]: string } = {
+  awaitingAnswer: 'awaiting an answer',
+  sendingAnswer: 'reading an answer slowly',
+  requestArriving: 'in the middle of a request',
+  handshaking: 'in the middle of a handshake',
+  upgraded: 'upgraded',
+  openStream: 'a stream of its own protocol',
+  tls: 'encrypted',
+  notOffered: 'not taken by the new program',
+  moveFailed: 'the transfer broke off',
+}
+
+function connectionsLine({ moved, staying }: NonNullable<SwapOutcome['connections']>): string {
+  const reasons = Object.entries(staying).filter(([, count]) => count > 0)
+  const stayed = reasons.reduce((sum, [, count]) => sum + count, 0)
+  const why = reasons.map(([reason, count]) => `${count} ${STAYING[reason] ?? reason}`).join(', ')
+  return `${moved} connections moved${stayed === 0 ? '' : `, ${stayed} stayed with the old program: ${why}`}`
 }
 
 function whoServes({ result, previous, incumbent }: SwapOutcome): string {

@@ -7,6 +7,7 @@ import { askHello } from '../channel/ask-hello.js'
 import { fingerprintBytes } from '../channel/fingerprint.js'
 import { daemonError } from '../errors/daemon.js'
 import { LOG_EVENTS } from '../observe/log.js'
+import { encodeTally } from '../wire/connection-tally.js'
 import type { DaemonCore } from './core.js'
 
 /** How long one look at the control path may take, ms; the machine looks again anyway. */
@@ -19,7 +20,8 @@ export function bindIncumbent(core: DaemonCore) {
   const send = (said: FromIncumbent): void => {
     const session = control.session
     if (session?.handoffId == null) return
-    session.send(toMessage(said, session.handoffId, core.lastError))
+    const tally = said.kind === 'SealComplete' ? moves.tally() : null
+    session.send(toMessage(said, session.handoffId, core.lastError), tally === null ? undefined : encodeTally(tally))
   }
 
   return incumbentMachine.provide({

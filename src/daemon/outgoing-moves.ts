@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Policy } from '../../machines/handoff/policy.js'
 import type { Logger } from '../observe/log.js'
 import type { FdSocket } from '../os/fd-socket.js'
+import type { ConnectionTally } from '../wire/connection-tally.js'
 import { ConnectionSender } from './attach/connection-sender.js'
 import type { DialSuccessor } from './attach/forward.js'
 import type { Cut, OutgoingConnections, Staying } from './attach/outgoing.js'
@@ -37,6 +38,8 @@ export class OutgoingMoves {
   #serving = false
   #finished = false
   #served = false
+  /** A successor asked for connections, and the exchange with it broke off. */
+  #brokeOff = false
 
   readonly #late: LateMoves
 
@@ -105,6 +108,13 @@ export class OutgoingMoves {
     })
   }
 
+  /** What the cut decided. Null when there was nothing to decide: no connection, or nobody who asked for them. */
+  tally(): ConnectionTally | null {
+    if (this.#cut !== null) return { moved: this.#moved(), staying: countReasons(this.#staying()) }
+    const open = this.#brokeOff ? this.#listeners.openConnections() : 0
+    return open > 0 ? { moved: 0, staying: { moveFailed: open } } : null
+  }
+
   /**
    * This process serves again: whatever was told, these connections are ours, and no successor reads them from now on. Those
    * that one has read before it ended are closed: where it stood in them nobody knows (INV-15).
@@ -116,6 +126,7 @@ export class OutgoingMoves {
       this.#end(move)
     }
     this.#cut = null
+    this.#brokeOff = false
     if (lost > 0)
       this.#log.warn(
         { event: 'handoff.lost', connections: lost },
@@ -134,7 +145,7 @@ export class OutgoingMoves {
    */
   async finish(signal: AbortSignal): Promise<void> {
     this.#finished = true
-    const staying = [...(this.#cut?.values() ?? [])].flatMap((cut) => cut.staying)
+    const staying = this.#staying()
     const movedAll = this.#cut !== null && staying.length === 0 && this.#listeners.openConnections() === this.#moved()
     if (this.#cut !== null) this.#tell(staying)
     if (movedAll) return
@@ -170,6 +181,10 @@ export class OutgoingMoves {
     return true
   }
 
+  #staying(): Staying[] {
+    return [...(this.#cut?.values() ?? [])].flatMap((cut) => cut.staying)
+  }
+
   #moved(): number {
     return [...(this.#cut?.values() ?? [])].reduce((sum, { parked }) => sum + parked.length, 0)
   }
@@ -196,11 +211,9 @@ export class OutgoingMoves {
   }
 
   #tell(staying: readonly Staying[]): void {
-    const reasons: Record<string, number> = {}
-    for (const { reason } of staying) reasons[reason] = (reasons[reason] ?? 0) + 1
     const peers = staying.slice(0, MAX_NAMED).map(({ peer, reason }) => ({ peer, reason }))
     this.#log.info(
-      { event: 'handoff.moved', moved: this.#moved(), staying: reasons, peers },
+      { event: 'handoff.moved', moved: this.#moved(), staying: countReasons(staying), peers },
       `${this.#moved()} live connections moved, ${staying.length} linger here`,
     )
   }
@@ -222,6 +235,7 @@ export class OutgoingMoves {
   /** No reason to fail a swap: the connections end here, as they would have without a successor that asks. */
   #giveUp(move: Move, error: unknown): void {
     if (!this.#moves.includes(move)) return
+    this.#brokeOff = true
     this.#log.warn({ err: error, successorPid: move.pid }, 'live connections could not be moved; they stay here')
     this.#end(move)
   }
@@ -232,4 +246,10 @@ export class OutgoingMoves {
     move.sender.close()
     move.socket.close()
   }
+}
+
+function countReasons(staying: readonly Staying[]): Record<string, number> {
+  const counted: Record<string, number> = {}
+  for (const { reason } of staying) counted[reason] = (counted[reason] ?? 0) + 1
+  return counted
 }

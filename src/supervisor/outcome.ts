@@ -84,5 +84,6 @@ export function describeOutcome(
     totalMs: round(clock.elapsedMs),
     incumbent: known(output.servingPid),
     previous,
+    ...(committed && run?.connections ? { connections: run.connections } : {}),
   }
 }

@@ -18,6 +18,7 @@ import { channelError } from '../errors/channel.js'
 import { LOG_EVENTS, type Logger } from '../observe/log.js'
 import { closeFd, streamPair } from '../os/fds.js'
 import { dialUnix, sweepStagedSockets } from '../os/unix-socket.js'
+import { type ConnectionTally, tallyBehindSealComplete } from '../wire/connection-tally.js'
 import { fingerprintBehindReady } from '../wire/ready.js'
 import type { JournalFile } from './journal.js'
 import type { Processes } from './processes.js'
@@ -51,6 +52,8 @@ export class SwapRun {
   successorFacts: ProcessFacts | null = null
   /** What the incumbent held open when it had drained. */
   parked: number | undefined
+  /** What the incumbent told about its live connections when it had sealed. */
+  connections: ConnectionTally | null = null
   /** What a peer or a system call said about a failure; the machine keeps the code only. */
   readonly #details = new Map<FailureCode, string>()
 
@@ -128,7 +131,8 @@ export class SwapRun {
     const outcome = await dialUnix(this.options.controlSocket, { timeoutMs: this.options.policy.greetingMs })
     if (!outcome.ok) throw outcome.error
     this.#incumbent = new MessageChannel(outcome.fd, {
-      onMessage: (message) => {
+      onMessage: (message, decoded) => {
+        this.connections ??= tallyBehindSealComplete(decoded)
         const event = this.#toIncumbentEvent(message)
         this.options.send(event ?? this.#neverSaid('incumbent', message))
       },

@@ -5,6 +5,7 @@ import type { InspectOption } from '../observe/inspect-target.js'
 import type { SpansOption } from '../observe/spans.js'
 import type { MemoryUse } from '../os/memory.js'
 import type { ProcessEnd } from '../os/processes.js'
+import type { ConnectionTally } from '../wire/connection-tally.js'
 
 /** One listener that S binds, holds and passes on. */
 export interface ListenerSpec {
@@ -81,6 +82,11 @@ export interface SwapOutcome {
   readonly incumbent: ProcessFacts | null
   /** Who served before. */
   readonly previous: ProcessFacts | null
+  /**
+   * Live connections of the old program at the cut of a committed swap: how many moved to the new one, and how many stayed,
+   * by reason. Absent where there were none, or the old program did not tell.
+   */
+  readonly connections?: ConnectionTally
 }
 
 /** A swap under way. */

@@ -38,6 +38,17 @@ describe('handoff swap', () => {
     expect(io.stderr).toBe('negotiating after 0.00 ms of 60 s\ndraining after 3.1 ms of 60 s\n')
   })
 
+  test('live connections: how many moved, and why the others stay', async () => {
+    const asked = it.supervisor.swapAsked()
+    const exit = handoff('swap', '--socket', it.socket)
+    await asked
+    it.supervisor.finish({ ...committed, connections: { moved: 40, staying: { upgraded: 2, awaitingAnswer: 1 } } })
+    expect(await exit).toBe(0)
+    expect(io.stdout).toContain(
+      '  live 40 connections moved, 3 stayed with the old program: 2 upgraded, 1 awaiting an answer\n',
+    )
+  })
+
   test('rolled back: who serves, why, the code, what to do, exit 10', async () => {
     const asked = it.supervisor.swapAsked()
     const exit = handoff('swap', '--socket', it.socket)

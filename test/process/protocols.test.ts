@@ -115,7 +115,8 @@ test('a WebSocket that compresses cannot move: it is told to come back', async (
   await ask(compressing, 'x')
   await ask(plain, 'x')
   const closed = once(compressing, 'close')
-  expect((await scene.swap()).result).toBe('committed')
+  const outcome = await scene.swap()
+  expect(outcome).toMatchObject({ result: 'committed', connections: { moved: 1, staying: { upgraded: 1 } } })
   const [code, reason] = await closed
   expect([code, String(reason)]).toEqual([1012, expect.stringMatching(/^restarting, reconnect in \d{1,2} ms$/)])
   expect((await ask(plain, 'x')).split(' ')[2]).toBe('2')

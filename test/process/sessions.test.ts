@@ -127,11 +127,14 @@ test('clients for whose connections the successor has no room are answered by it
   const clients = await connectMany(120, { port: await scene.port() })
   const ask = clients.map(overRaw)
   await Promise.all(ask.map((each) => each('/fast')))
-  expect((await scene.swapWithin(330)).result).toBe('committed')
+  const outcome = await scene.swapWithin(330)
+  expect(outcome.result).toBe('committed')
   await until(() => scene.logged('handoff.moved').length > 0)
   const [told] = scene.logged('handoff.moved') as { moved: number; staying: { notOffered: number } }[]
   expect(told?.moved).toBeGreaterThan(0)
   expect(told?.staying).toEqual({ notOffered: 120 - (told?.moved ?? 0) })
+  // Whoever asked for the swap hears the same.
+  expect(outcome.connections).toEqual({ moved: told?.moved, staying: told?.staying })
   const pid = String(await scene.world.incumbentPid())
   const answers = await Promise.all(ask.map((each) => each('/fast')))
   expect(answers.filter((answer) => answer.split(' ')[0] !== pid)).toEqual([])
