@@ -9,8 +9,8 @@ import {
   OUTSIDE_FAULT_KINDS,
   type WorldOptions,
 } from '../../machines/handoff/world/index.js'
+import type { Course, Variant } from './course.js'
 import { type Focus, stepwise } from './stepwise.js'
-import type { Course, Variant } from './walk.js'
 
 export interface Path extends Course {
   /** World, what breaks, and what is covered first by it. */
