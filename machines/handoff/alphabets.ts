@@ -160,7 +160,11 @@ export const supervisorAlphabet: Alphabet<typeof supervisorMachine> = {
     { type: 'operator.reconfigured', policy: { ...DEFAULT_POLICY, crashLoopLimit: 2, stableMs: 5_000 } },
   ],
   outputs: {
-    readJournal: [{ pids: [] }, { pids: [O, N] }],
+    readJournal: [
+      { pids: [], begun: false },
+      { pids: [O, N], begun: false },
+      { pids: [], begun: true },
+    ],
     lookAround: [
       { answeringPid: null, livingPids: [] },
       { answeringPid: null, livingPids: [O] },

@@ -163,6 +163,12 @@ export function handoffInvariants({ players }: HandoffWorld): Property<HandoffSt
       if (kind !== 'progress' || next.supervisor.life !== 'dead' || from.supervisor.life !== 'running') return true
       return whoAnswers(from, players) === NONE
     }),
+    edge('INV-07', 'a supervisor never ends itself because of a primitive that another one started', (from, step) => {
+      const { next, kind, label } = step
+      if (kind !== 'progress' || next.supervisor.life !== 'dead' || from.supervisor.life !== 'running') return true
+      // Exceptions: the record of that start was lost, or a system call failed.
+      return living(from).length === 0 || from.kernel.journalFailed || label.endsWith(':fails')
+    }),
     always(
       'INV-08',
       'a successor that holds the lock never ends itself as the last of a service whose supervisor is gone',

@@ -11,33 +11,20 @@ import { unboundAction, unboundActor } from '../effects.js'
 import type { FailureCode } from './failures.js'
 import type { RehearsedEvent } from './messages.js'
 import { type Policy, respawnPauseMs } from './policy.js'
+import {
+  cancelled,
+  type Look,
+  leftoversOf,
+  nobodyServes,
+  rehearsalReport,
+  type SupervisorContext,
+} from './supervisor-context.js'
 import { type SwapOutput, swapMachine } from './swap.machine.js'
+
+export type { Look, SupervisorContext } from './supervisor-context.js'
 
 export interface SupervisorInput {
   readonly policy: Policy
-}
-
-export interface SupervisorContext {
-  readonly policy: Policy
-  /** The living primitive, or the one being started. */
-  readonly primitivePid: number | null
-  /** Pids that the journal of a dead supervisor names. */
-  readonly journaled: readonly number[]
-  /** Processes of ended swaps that may still live. A next swap waits for their end: a parked one would take the lock. */
-  readonly retiring: readonly number[]
-  /** Starts in a row that did not last. Bounded by the crash-loop limit. */
-  readonly failures: number
-  /** A swap was asked for while nobody served: its outcome is due when the next start succeeds or fails. */
-  readonly owed: boolean
-  /** A stop was asked for in a moment that must not be left: it follows. */
-  readonly stopOwed: boolean
-  /** The same for leaving. */
-  readonly leaveOwed: boolean
-  readonly failure: FailureCode | null
-  /** The process that is rehearsed. */
-  readonly rehearsedPid: number | null
-  /** How the rehearsal goes, once that is known; the first word counts. */
-  readonly verdict: 'passed' | FailureCode | null
 }
 
 export type SupervisorEvents =
@@ -54,38 +41,6 @@ export type SupervisorEvents =
   /** The limits were changed: they hold for every wait and every swap that begins from now on. */
   | { readonly type: 'operator.reconfigured'; readonly policy: Policy }
 
-export interface Look {
-  /** The process that answers Hello on the control path. */
-  readonly answeringPid: number | null
-  /** Journaled processes that are still alive. */
-  readonly livingPids: readonly number[]
-}
-
-/** Journaled processes that live and are not the one that serves. */
-const leftoversOf = ({ answeringPid, livingPids }: Look): number[] => livingPids.filter((pid) => pid !== answeringPid)
-
-const nobodyServes = ({ context }: { context: SupervisorContext }): SwapOutput => ({
-  result: 'nobodyServes',
-  failure: context.failure,
-  servingPid: null,
-  failover: false,
-  retiringPid: null,
-})
-
-/** The swap that was asked for does not begin; the primitive serves on. */
-const cancelled = ({ context }: { context: SupervisorContext }): SwapOutput => ({
-  result: 'rolledBack',
-  failure: 'ERR_HANDOFF_CANCELLED',
-  servingPid: context.primitivePid,
-  failover: false,
-  retiringPid: null,
-})
-
-/** Left before it was known: something more important came. */
-const rehearsalReport = ({ context: { verdict } }: { context: SupervisorContext }) => ({
-  failure: verdict === 'passed' ? null : (verdict ?? 'ERR_HANDOFF_CANCELLED'),
-})
-
 export const supervisorMachine = setup({
   types: {
     context: {} as SupervisorContext,
@@ -96,14 +51,18 @@ export const supervisorMachine = setup({
   },
   actors: {
     /** The journal of a predecessor; a corrupt one is set aside and reads as none (gap-18). */
-    readJournal: unboundActor<{ pids: readonly number[] }>('readJournal'),
+    readJournal: unboundActor<{ pids: readonly number[]; begun: boolean }>('readJournal'),
     /** One look: who answers on the control path, which journaled processes live. */
     lookAround: unboundActor<Look, { pids: readonly number[] }>('lookAround'),
     /** Get the listeners back from a living primitive; what it does not give is bound. */
     takeListeners: unboundActor<void, { pid: number }>('takeListeners'),
     bindListeners: unboundActor<void>('bindListeners'),
+    /** The same once more, for an address that was taken a moment ago. */
+    rebindListeners: unboundActor<void>('rebindListeners'),
     /** Kill processes that neither serve nor end, and wait for their exit. */
     fence: unboundActor<void, { pids: readonly number[] }>('fence'),
+    /** In the journal before anything is started: who finds it waits for a process that it cannot know (INV-10). */
+    recordStart: unboundActor<void>('recordStart'),
     /**
      * `requested`: the build of the swap that is owed; otherwise the last one that served. Leaves the new pid in the
      * journal: a supervisor that dies before anybody answers must not start a rival (INV-10).
@@ -135,6 +94,7 @@ export const supervisorMachine = setup({
     /** Settle the promise of the rehearsal that was asked for; null: it passed. */
     reportRehearsal: unboundAction<{ failure: FailureCode | null }>('reportRehearsal'),
     notePids: assign({ journaled: (_, pids: readonly number[]) => pids }),
+    noteBegun: assign({ begun: (_, begun: boolean) => begun }),
     notePrimitive: assign({ primitivePid: (_, pid: number | null) => pid }),
     noteRetiring: assign({
       retiring: ({ context }, pids: readonly number[]) => [...new Set([...context.retiring, ...pids])].sort(),
@@ -163,6 +123,7 @@ export const supervisorMachine = setup({
     hasRetiring: ({ context }) => context.retiring.length > 0,
     isStopOwed: ({ context }) => context.stopOwed,
     isLeaveOwed: ({ context }) => context.leaveOwed,
+    isBegun: ({ context }) => context.begun,
     hasFailedBefore: ({ context }) => context.failures > 0,
     isOwed: ({ context }) => context.owed,
     isCrashLooping: ({ context }) => context.failures >= context.policy.crashLoopLimit,
@@ -188,6 +149,7 @@ export const supervisorMachine = setup({
     policy: input.policy,
     primitivePid: null,
     journaled: [],
+    begun: false,
     retiring: [],
     failures: 0,
     owed: false,
@@ -214,7 +176,13 @@ export const supervisorMachine = setup({
           invoke: {
             id: 'readJournal',
             src: 'readJournal',
-            onDone: { target: 'watching', actions: { type: 'notePids', params: ({ event }) => event.output.pids } },
+            onDone: {
+              target: 'watching',
+              actions: [
+                { type: 'notePids', params: ({ event }) => event.output.pids },
+                { type: 'noteBegun', params: ({ event }) => event.output.begun },
+              ],
+            },
             onError: 'watching',
           },
         },
@@ -238,7 +206,12 @@ export const supervisorMachine = setup({
                     ],
                   },
                   { guard: ({ event }) => event.output.livingPids.length > 0, target: 'settling' },
-                  { target: '#supervisor.recovering.binding' },
+                  // Its word stays in the journal until our own start takes its place.
+                  { guard: 'isBegun', target: '#supervisor.recovering.binding' },
+                  {
+                    target: '#supervisor.recovering.binding',
+                    actions: ['clearJournal', { type: 'notePids', params: [] }],
+                  },
                 ],
                 onError: 'settling',
               },
@@ -293,7 +266,6 @@ export const supervisorMachine = setup({
           },
         },
         binding: {
-          entry: ['clearJournal', { type: 'notePids', params: [] }],
           invoke: {
             id: 'bindListeners',
             src: 'bindListeners',
@@ -316,6 +288,7 @@ export const supervisorMachine = setup({
                   { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
                 ],
               },
+              { guard: 'isBegun', target: 'awaitingHolder' },
               {
                 target: '#supervisor.failed',
                 actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
@@ -327,14 +300,65 @@ export const supervisorMachine = setup({
             },
           },
         },
+        /** Most likely the program that a predecessor had just started: within its budget it answers, or ends (INV-07). */
+        awaitingHolder: {
+          initial: 'pausing',
+          after: {
+            openBudgetMs: {
+              target: '#supervisor.failed',
+              actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
+            },
+          },
+          states: {
+            pausing: { after: { settlePollMs: 'looking' } },
+            looking: {
+              invoke: {
+                id: 'lookAround',
+                src: 'lookAround',
+                input: { pids: [] },
+                onDone: [
+                  {
+                    guard: ({ event }) => event.output.answeringPid !== null,
+                    target: '#supervisor.recovering.adopting',
+                    actions: { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+                  },
+                  { target: 'binding' },
+                ],
+                onError: 'pausing',
+              },
+            },
+            binding: {
+              invoke: {
+                id: 'rebindListeners',
+                src: 'rebindListeners',
+                onDone: '#supervisor.starting',
+                onError: 'pausing',
+              },
+            },
+          },
+        },
       },
     },
 
     /** A cold start: the lock is the primitive's own business, the listeners are ours. */
     starting: {
       tags: ['starting'],
-      initial: 'spawning',
+      initial: 'recording',
       states: {
+        /** Without the record a supervisor that dies between fork and its next write would leave a process that nobody knows. */
+        recording: {
+          on: {
+            'operator.stopped': { target: '#supervisor.stopped', actions: 'clearJournal' },
+            'operator.left': { target: '#supervisor.stopped', actions: 'clearJournal' },
+          },
+          invoke: {
+            id: 'recordStart',
+            src: 'recordStart',
+            onDone: 'spawning',
+            // A full disk is no reason not to serve.
+            onError: 'spawning',
+          },
+        },
         /** Left only by its own end: a child whose pid is not known would be an orphan (INV-10). */
         spawning: {
           on: { 'operator.stopped': { actions: 'noteStop' }, 'operator.left': { actions: 'noteLeave' } },
@@ -360,7 +384,7 @@ export const supervisorMachine = setup({
             ],
             onError: {
               target: '#supervisor.pausing',
-              actions: ['countFailure', { type: 'noteFailure', params: 'ERR_HANDOFF_SPAWN' }],
+              actions: ['clearJournal', 'countFailure', { type: 'noteFailure', params: 'ERR_HANDOFF_SPAWN' }],
             },
           },
         },
@@ -422,7 +446,7 @@ export const supervisorMachine = setup({
             'operator.left': '#supervisor.stopped',
             'primitive.exited': {
               guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
-              target: 'spawning',
+              target: 'recording',
               actions: { type: 'notePrimitive', params: null },
             },
           },

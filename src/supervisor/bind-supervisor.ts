@@ -16,7 +16,7 @@ export function bindSupervisor(core: SupervisorCore) {
   const { options, processes, listeners, journal, log } = core
   return supervisorMachine.provide({
     actors: {
-      readJournal: fromPromise(() => core.noting(async () => ({ pids: core.readJournal() }))),
+      readJournal: fromPromise(() => core.noting(async () => core.readJournal())),
       lookAround: fromPromise(async ({ input, signal }): Promise<Look> => {
         const hello = await askHello(options.controlSocket, { timeoutMs: LOOK_MS, signal })
         if (hello !== null) core.remember(factsOf(hello))
@@ -32,6 +32,14 @@ export function bindSupervisor(core: SupervisorCore) {
         core.noting(async () => {
           core.endInterrupted(null)
           listeners.complete([])
+        }),
+      ),
+      // Asked every few moments, and told the first time.
+      rebindListeners: fromPromise(async () => listeners.complete([])),
+      recordStart: fromPromise(() =>
+        core.recordStart().catch((err: unknown) => {
+          log.warn({ err }, 'the journal could not be written')
+          throw err
         }),
       ),
       fence: fromPromise(async ({ input }) => {

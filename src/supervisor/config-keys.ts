@@ -63,6 +63,7 @@ export const LIMIT_KEYS: readonly LimitKey[] = [
   seconds('greeting_secs', 'greetingMs'),
   seconds('boot_secs', 'successorBootMs'),
   seconds('confirm_secs', 'confirmMs'),
+  seconds('open_secs', 'openBudgetMs'),
   seconds('resume_secs', 'resumeBudgetMs'),
   seconds('settle_secs', 'settleMs'),
   seconds('stable_secs', 'stableMs'),

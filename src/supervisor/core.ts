@@ -196,10 +196,10 @@ export class SupervisorCore {
     })
   }
 
-  /** Living processes of what the last supervisor left unfinished. */
-  readJournal(): readonly number[] {
+  /** Living processes of what the last supervisor left unfinished; `begun`: a start whose process it had no time to name. */
+  readJournal(): { pids: readonly number[]; begun: boolean } {
     const left = this.journal.read()
-    if (left === null) return []
+    if (left === null) return { pids: [], begun: false }
     const pids = journaledPids(left)
     this.log.warn(
       {
@@ -211,7 +211,7 @@ export class SupervisorCore {
       isSwap(left) ? 'the last supervisor ended in mid-swap' : 'the last supervisor ended while it started a program',
     )
     if (isSwap(left)) this.#interrupted = left
-    return pids
+    return { pids, begun: !isSwap(left) && left.successorPid === null }
   }
 
   /** Tells how the interrupted swap ended, once somebody serves or nobody is left who could. */
@@ -227,15 +227,29 @@ export class SupervisorCore {
     this.log[outcome.result === 'committed' ? 'info' : 'warn']({ ...outcome, event: 'handoff.outcome' }, outcome.result)
   }
 
+  /** That a program is about to be started. */
+  recordStart(): Promise<void> {
+    return this.#writeStart(null)
+  }
+
+  /** A record without an incumbent is of a start. @param pid null before there is a process */
+  #writeStart(pid: number | null): Promise<void> {
+    return this.journal.write({
+      handoffId: randomUUID(),
+      phase: 'negotiating',
+      incumbentPid: 0,
+      successorPid: pid,
+      startedAtUnixMs: BigInt(Date.now()),
+    })
+  }
+
   async startPrimitive(which: 'current' | 'requested'): Promise<{ pid: number }> {
     const build = which === 'requested' && this.#pending !== null ? this.#pending.build : this.#build
     const { pid } = await this.processes.spawn(
       launchOptions(this.options, build, this.listeners.all, this.policy, null),
     )
     // A supervisor that dies before this program answers must find it: it would start a rival else (INV-10).
-    const startedAtUnixMs = BigInt(Date.now())
-    const record = { handoffId: randomUUID(), phase: 'negotiating', incumbentPid: 0, successorPid: pid } as const
-    await this.journal.write({ ...record, startedAtUnixMs }).catch((err: unknown) => {
+    await this.#writeStart(pid).catch((err: unknown) => {
       this.log.warn({ err }, 'the journal could not be written')
     })
     this.starts += 1

@@ -206,7 +206,7 @@ class RunningSupervisor implements Supervisor {
   /** In a crash loop a swap is the cure: it is not refused for the instants between two starts. */
   #isPassing(): boolean {
     const snapshot = this.#actor.getSnapshot()
-    const passes = ['looking', { starting: 'spawning' }, { starting: 'ending' }] as const
+    const passes = ['looking', { starting: 'recording' }, { starting: 'spawning' }, { starting: 'ending' }] as const
     return snapshot.status === 'active' && snapshot.context.failures > 0 && passes.some((at) => snapshot.matches(at))
   }
 

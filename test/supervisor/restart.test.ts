@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { EXIT_CODES } from '../../src/cli/exit-codes.js'
 import { readFileIfExists } from '../../src/os/atomic-file.js'
 import { isAlive } from '../../src/os/processes.js'
 import { decodeJournal, encodeJournal } from '../../src/wire/journal.js'
@@ -140,12 +142,10 @@ describe('gap-08: a supervisor that comes back beside the living program', () =>
     const made = await rig()
     made.build('v1', 'slow-open=1500')
     await made.start({ wait: false })
-    await until(() => existsSync(made.journal) || null)
-    const [pid] = await until(() =>
-      made.living().length > 1 ? made.living().filter((p) => p !== made.supervisor?.pid) : null,
-    )
+    // Before that one only says that a program is about to be started.
+    const pid = await until(() => recordOnDisk(made)?.successorPid)
     await made.killSupervisor()
-    expect(isAlive(pid as number)).toBe(true)
+    expect(isAlive(pid)).toBe(true)
     await made.start()
     const status = await made.status()
     expect(status.incumbent).toMatchObject({ pid })
@@ -230,6 +230,65 @@ describe('gap-19: recovery recovers', () => {
     expect(made.told().slice(before)).not.toMatch(/"level":(40|50|60)/)
   })
 
+  describe('killed after it had started a program and before it wrote down which one', () => {
+    /** The program ends its supervisor as the first thing it does, and waits to be continued. */
+    async function begunAndKilled(): Promise<{ made: Rig; pid: number }> {
+      const made = await rig()
+      const kv = join(made.dir, 'bin', 'kv')
+      const script = readFileSync(kv, 'utf8')
+      writeFileSync(
+        kv,
+        script.replace('exec', () => 'kill -9 $PPID; kill -STOP $$; exec'),
+      )
+      await made.start({ wait: false })
+      const { supervisor } = made
+      await until(() => supervisor?.signalCode ?? null)
+      writeFileSync(kv, script)
+      const [pid, ...others] = made.living()
+      expect(others).toEqual([])
+      // Mostly there was no time; where there was, it had none.
+      writeStart(made)
+      return { made, pid: pid as number }
+    }
+
+    test('the next one waits until that program answers, and adopts it', async () => {
+      const { made, pid } = await begunAndKilled()
+      await made.start({ wait: false })
+      await until(async () => (await stateOf(made))?.startsWith('recovering.awaitingHolder') || null)
+      tryKill(pid, 'SIGCONT')
+      const { incumbent } = await made.served()
+      expect(incumbent).toMatchObject({ pid })
+      expect(made.told()).toContain('taken back from the living primitive')
+      expect(made.told().match(/EADDRINUSE/g)?.length).toBeLessThan(10)
+      await until(() => !existsSync(made.journal) || null)
+      made.build('v2')
+      expect(await made.swap()).toMatchObject({ result: 'committed', previous: { pid } })
+    })
+
+    test('the next one starts it again when that program has ended', async () => {
+      const { made, pid } = await begunAndKilled()
+      await made.start({ wait: false })
+      await until(async () => (await stateOf(made))?.startsWith('recovering.awaitingHolder') || null)
+      tryKill(pid, 'SIGKILL')
+      const { incumbent } = await made.served()
+      expect(incumbent?.pid).not.toBe(pid)
+      expect(made.living()).toContain(incumbent?.pid)
+    })
+
+    test('an address that a stranger holds is waited for no longer than a start may take', async () => {
+      const made = await rig({ toml: 'open_secs = 0.5' })
+      const stranger = createServer().listen(made.port, '127.0.0.1')
+      await once(stranger, 'listening')
+      writeStart(made)
+      await made.start({ wait: false })
+      const { supervisor } = made
+      expect(await until(() => supervisor?.exitCode ?? null)).toBe(EXIT_CODES.failed)
+      expect(made.told()).toContain('could not start')
+      expect(made.told()).toContain('EADDRINUSE')
+      stranger.close()
+    })
+  })
+
   test('a journaled pid that means another process by now is left alone', async () => {
     const made = await rig({ toml: 'settle_secs = 0.3' })
     const bystander = spawn('sleep', ['60'])
@@ -272,10 +331,28 @@ function isYamaInTheWay(): boolean {
   return scope > 0 && process.geteuid?.() !== 0
 }
 
-function phaseOnDisk(made: Rig): string | null {
-  const bytes = readFileIfExists(made.journal)
-  return bytes && decodeJournal(bytes).phase
+const stateOf = async (made: Rig): Promise<string | null> => (await made.status().catch(() => null))?.state ?? null
+
+/** What is on disk between the fork of a first start and the next write. */
+function writeStart(made: Rig): void {
+  writeFileSync(
+    made.journal,
+    encodeJournal({
+      handoffId: HANDOFF_ID,
+      phase: 'negotiating',
+      incumbentPid: 0,
+      successorPid: null,
+      startedAtUnixMs: BigInt(Date.now()),
+    }),
+  )
 }
+
+function recordOnDisk(made: Rig) {
+  const bytes = readFileIfExists(made.journal)
+  return bytes && decodeJournal(bytes)
+}
+
+const phaseOnDisk = (made: Rig): string | null => recordOnDisk(made)?.phase ?? null
 
 function writeJournal(made: Rig, incumbentPid: number, successorPid: number | null): void {
   const startedAtUnixMs = BigInt(Date.now())

@@ -153,6 +153,20 @@ export const DECISIONS = {
       ['incumbent', ['states', 'sealed', 'after'], gone],
     ],
   },
+  recordStart: {
+    says: 'a start is in the journal before there is a process',
+    off: [['supervisor', ['states', 'starting', 'states', 'recording'], { always: 'spawning' }]],
+  },
+  awaitHolder: {
+    says: 'a restarted supervisor waits for the process that a dead one had just started',
+    off: [
+      [
+        'supervisor',
+        ['states', 'recovering', 'states', 'lookingForHolder', 'invoke', 'onDone', 1],
+        '#supervisor.failed',
+      ],
+    ],
+  },
   retireFirst: {
     says: 'a next swap waits until the processes of the last one have ended',
     off: [['supervisor', ['states', 'serving', 'on', 'swap.requested'], 'swapping']],

@@ -14,6 +14,9 @@ export type Frames = readonly number[]
 
 export const NONE = -1
 
+/** The record of a start that is about to be made: no pid is known yet. */
+export const BEGUN = 1 << 8
+
 /** How an end of a stream stands. An EOF that was read closes the own end too. */
 export const CLOSED = 0
 export const OPEN = 1
@@ -98,7 +101,7 @@ export interface Kernel {
   readonly lock: Slot
   /** Whose socket the control path names, living or dead. */
   readonly path: Slot
-  /** Pids of the record on disk, as bits of slots; 0: no record. */
+  /** Pids of the record on disk, as bits of slots, or {@link BEGUN}; 0: no record. */
   readonly journal: number
   /** Ghost: the listening sockets were bound once. */
   readonly bound: boolean

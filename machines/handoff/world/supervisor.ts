@@ -9,7 +9,17 @@ import { Draft, pidOf, slotOf } from './draft.js'
 import { canBeAsked, end, endSupervisor, fork, greets, signal, whoGreets } from './kernel.js'
 import type { FaultKind } from './options.js'
 import { type Makers, nameOf, POLLS, type ProcessSteps, pidsOf, restOf, type Timing } from './primitive.js'
-import { BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Primitive, type Slot, type Supervisor } from './state.js'
+import {
+  BACKLOG,
+  BEGUN,
+  CLOSED,
+  type HandoffState,
+  NONE,
+  OPEN,
+  type Primitive,
+  type Slot,
+  type Supervisor,
+} from './state.js'
 import { behind, isHeard, isStrange, type StrangeFrame, supervisorOutbursts } from './strange.js'
 
 /** What the swap machine knows of the two processes it is about. */
@@ -477,7 +487,7 @@ class SupervisorSteps implements ProcessSteps {
       })
     }
     this.fault('io', `S:${job.src}:fails`, (draft) => {
-      if (job.src === 'readJournal') draft.setKernel({ journalFailed: true })
+      if (job.src === 'readJournal' || job.src === 'recordStart') draft.setKernel({ journalFailed: true })
       this.tell(draft, whose, errorEvent(job.id, 'EIO'))
     })
   }
@@ -512,7 +522,7 @@ class SupervisorSteps implements ProcessSteps {
     const { players } = this
     switch (src) {
       case 'readJournal':
-        return { output: { pids: pidsOf(draft.kernel.journal) } }
+        return { output: { pids: pidsOf(draft.kernel.journal), begun: draft.kernel.journal === BEGUN } }
       case 'lookAround': {
         const { pids } = input as { pids: readonly number[] }
         const answering = whoGreets(draft, players)
@@ -528,11 +538,16 @@ class SupervisorSteps implements ProcessSteps {
         draft.setSupervisor({ holdsListeners: true })
         return {}
       case 'bindListeners':
+      case 'rebindListeners':
         return this.bind(draft)
       case 'fence':
         for (const pid of (input as { pids: readonly number[] }).pids) {
           if (draft.isAlive(slotOf(pid))) end(draft, slotOf(pid), false)
         }
+        return {}
+      case 'recordStart':
+        draft.setKernel({ journal: BEGUN })
+        draft.setSupervisor({ journalling: NONE })
         return {}
       case 'writeJournal':
         // Records reach the disk in their order: what was on its way has arrived before.

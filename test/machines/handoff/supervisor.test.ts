@@ -17,11 +17,15 @@ const leave = { type: 'operator.left' } as const
 const swap = { type: 'swap.requested' } as const
 const exited = (pid: number) => ({ type: 'primitive.exited', pid }) as const
 
-const binding: Event[] = [done('readJournal', { pids: [] }), nobody]
-const starting: Event[] = [...binding, done('bindListeners')]
+const binding: Event[] = [done('readJournal', { pids: [], begun: false }), nobody]
+const recording: Event[] = [...binding, done('bindListeners')]
+const starting: Event[] = [...recording, done('recordStart')]
+const begun: Event[] = [done('readJournal', { pids: [], begun: true }), nobody]
+const held: Event[] = [...begun, failed('bindListeners'), nobody]
+const lookAgain = after('settlePollMs', 'supervisor.recovering.awaitingHolder.pausing')
 const confirming: Event[] = [...starting, done('startPrimitive', { pid: O })]
 const serving: Event[] = [...confirming, done('confirmServing')]
-const journaled: Event[] = [done('readJournal', { pids: [O, N] })]
+const journaled: Event[] = [done('readJournal', { pids: [O, N], begun: false })]
 
 const scenarios: Record<string, Event[]> = {
   'cold-start': [...serving, after('stableMs', 'supervisor.serving.fresh')],
@@ -42,6 +46,26 @@ const scenarios: Record<string, Event[]> = {
     nobody,
     done('bindListeners'),
   ],
+  'waits-for-whom-a-predecessor-has-just-started': [...held, lookAgain, found(O), done('takeListeners')],
+  'starts-when-that-one-has-ended': [
+    ...held,
+    lookAgain,
+    nobody,
+    failed('rebindListeners'),
+    lookAgain,
+    nobody,
+    done('rebindListeners'),
+    done('recordStart'),
+    done('startPrimitive', { pid: N }),
+  ],
+  'waits-for-that-one-no-longer-than-a-start-takes': [
+    ...held,
+    after('openBudgetMs', 'supervisor.recovering.awaitingHolder'),
+  ],
+  'begun-and-nothing-came-of-it': [...begun, done('bindListeners'), done('recordStart')],
+  'starts-although-the-disk-is-full': [...recording, failed('recordStart', 'ENOSPC')],
+  'stopped-before-it-started-anything': [...recording, stop],
+  'left-before-it-started-anything': [...recording, leave],
   'cannot-bind': [...binding, failed('bindListeners')],
   'swap-commits': [...serving, swap, done('swap', OUTCOMES.committed)],
   'swap-fails-over': [...serving, swap, done('swap', OUTCOMES.failover)],
@@ -52,6 +76,7 @@ const scenarios: Record<string, Event[]> = {
     done('swap', OUTCOMES.nobodyServes),
     after('respawnPauseMs', 'supervisor.pausing'),
     nobody,
+    done('recordStart'),
     done('startPrimitive', { pid: N }),
     done('confirmServing'),
   ],
@@ -60,6 +85,7 @@ const scenarios: Record<string, Event[]> = {
     exited(O),
     after('respawnPauseMs', 'supervisor.pausing'),
     nobody,
+    done('recordStart'),
     done('startPrimitive', { pid: N }),
     done('confirmServing'),
   ],
@@ -70,6 +96,7 @@ const scenarios: Record<string, Event[]> = {
     exited(O),
     swap,
     nobody,
+    done('recordStart'),
     done('startPrimitive', { pid: N }),
     done('confirmServing'),
   ],
@@ -93,11 +120,20 @@ const scenarios: Record<string, Event[]> = {
     exited(O),
     swap,
     nobody,
+    done('recordStart'),
     failed('startPrimitive', 'ENOENT'),
     found(N),
     done('swap', OUTCOMES.rolledBack),
   ],
-  'start-for-a-swap-fails': [...serving, exited(O), swap, nobody, failed('startPrimitive', 'ENOENT'), nobody],
+  'start-for-a-swap-fails': [
+    ...serving,
+    exited(O),
+    swap,
+    nobody,
+    done('recordStart'),
+    failed('startPrimitive', 'ENOENT'),
+    nobody,
+  ],
   'primitive-dies-while-a-swap-waits': [
     ...serving,
     swap,
@@ -105,6 +141,7 @@ const scenarios: Record<string, Event[]> = {
     swap,
     exited(N),
     nobody,
+    done('recordStart'),
     done('startPrimitive', { pid: O }),
     done('confirmServing'),
   ],
@@ -121,9 +158,11 @@ const scenarios: Record<string, Event[]> = {
     exited(O),
     after('respawnPauseMs', 'supervisor.pausing'),
     nobody,
+    done('recordStart'),
     done('startPrimitive', { pid: O }),
     swap,
     exited(O),
+    done('recordStart'),
     done('startPrimitive', { pid: N }),
     done('confirmServing'),
   ],
@@ -168,7 +207,7 @@ describe('the supervisor', () => {
     for (let start = 0; start < policy.crashLoopLimit; start++) {
       const step = stepper.send(at, failed('startPrimitive', 'ENOENT'))
       for (const effect of step.effects) if (effect.kind === 'armTimer') pauses.push(effect.delayMs)
-      at = [after('respawnPauseMs', 'supervisor.pausing'), nobody].reduce(
+      at = [after('respawnPauseMs', 'supervisor.pausing'), nobody, done('recordStart')].reduce(
         (id, event) => stepper.send(id, event).snapshot,
         step.snapshot,
       )

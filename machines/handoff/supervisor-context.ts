@@ -1,0 +1,62 @@
+/** What the supervisor machine remembers, and what it makes of that when it reports. */
+import type { FailureCode } from './failures.js'
+import type { Policy } from './policy.js'
+import type { SwapOutput } from './swap.machine.js'
+
+export interface SupervisorContext {
+  readonly policy: Policy
+  /** The living primitive, or the one being started. */
+  readonly primitivePid: number | null
+  /** Pids that the journal of a dead supervisor names. */
+  readonly journaled: readonly number[]
+  /** A predecessor began a start and nobody wrote down which process it is: it may be the one that holds the addresses. */
+  readonly begun: boolean
+  /** Processes of ended swaps that may still live. A next swap waits for their end: a parked one would take the lock. */
+  readonly retiring: readonly number[]
+  /** Starts in a row that did not last. Bounded by the crash-loop limit. */
+  readonly failures: number
+  /** A swap was asked for while nobody served: its outcome is due when the next start succeeds or fails. */
+  readonly owed: boolean
+  /** A stop was asked for in a moment that must not be left: it follows. */
+  readonly stopOwed: boolean
+  /** The same for leaving. */
+  readonly leaveOwed: boolean
+  readonly failure: FailureCode | null
+  /** The process that is rehearsed. */
+  readonly rehearsedPid: number | null
+  /** How the rehearsal goes, once that is known; the first word counts. */
+  readonly verdict: 'passed' | FailureCode | null
+}
+
+export interface Look {
+  /** The process that answers Hello on the control path. */
+  readonly answeringPid: number | null
+  /** Journaled processes that are still alive. */
+  readonly livingPids: readonly number[]
+}
+
+/** Journaled processes that live and are not the one that serves. */
+export const leftoversOf = ({ answeringPid, livingPids }: Look): number[] =>
+  livingPids.filter((pid) => pid !== answeringPid)
+
+export const nobodyServes = ({ context }: { context: SupervisorContext }): SwapOutput => ({
+  result: 'nobodyServes',
+  failure: context.failure,
+  servingPid: null,
+  failover: false,
+  retiringPid: null,
+})
+
+/** The swap that was asked for does not begin; the primitive serves on. */
+export const cancelled = ({ context }: { context: SupervisorContext }): SwapOutput => ({
+  result: 'rolledBack',
+  failure: 'ERR_HANDOFF_CANCELLED',
+  servingPid: context.primitivePid,
+  failover: false,
+  retiringPid: null,
+})
+
+/** Left before it was known: something more important came. */
+export const rehearsalReport = ({ context: { verdict } }: { context: SupervisorContext }) => ({
+  failure: verdict === 'passed' ? null : (verdict ?? 'ERR_HANDOFF_CANCELLED'),
+})
