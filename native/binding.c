@@ -42,6 +42,7 @@ INT_CALL(js_set_nonblocking, 2, sys_set_nonblocking(a[0], a[1] != 0), "ioctl", u
 INT_CALL(js_flock, 2, sys_flock(a[0], a[1]), "flock", undefined(env))
 INT_CALL(js_pending_bytes, 1, sys_pending_bytes(a[0]), "ioctl", make_int(env, result))
 INT_CALL(js_peer_pidfd, 1, sys_peer_pidfd(a[0]), "getsockopt", make_int(env, result))
+INT_CALL(js_reap, 1, sys_reap(a[0]), "waitpid", make_bool(env, result != 0))
 INT_CALL(js_pidfd_open, 1, sys_pidfd_open(a[0]), "pidfd_open", make_int(env, result))
 INT_CALL(js_pidfd_getfd, 2, sys_pidfd_getfd(a[0], a[1]), "pidfd_getfd", make_int(env, result))
 INT_CALL(js_pidfd_send_signal, 2, sys_pidfd_send_signal(a[0], a[1]), "pidfd_send_signal", undefined(env))
@@ -454,6 +455,7 @@ static napi_value init(napi_env env, napi_value exports) {
       {"peerPidfd", js_peer_pidfd},
       {"tcpQueue", js_tcp_queue},
       {"limitNofile", js_limit_nofile},
+      {"reap", js_reap},
       {"pidfdOpen", js_pidfd_open},
       {"pidfdGetfd", js_pidfd_getfd},
       {"pidfdSendSignal", js_pidfd_send_signal},

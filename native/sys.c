@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -311,6 +312,11 @@ int sys_limit_nofile(struct sys_limit *limit) {
   limit->soft = found.rlim_cur;
   limit->hard = found.rlim_max;
   return 0;
+}
+
+int sys_reap(pid_t pid) {
+  int reaped = OR_ERRNO(waitpid(pid, NULL, WNOHANG));
+  return reaped > 0 ? 1 : reaped;
 }
 
 int sys_pidfd_open(pid_t pid) {

@@ -68,6 +68,8 @@ int sys_peer_pidfd(int fd);
 int sys_tcp_queue(int fd, struct sys_queue *queue);
 int sys_limit_nofile(struct sys_limit *limit);
 
+/* 1 when that child had ended and is reaped now, 0 while it lives. */
+int sys_reap(pid_t pid);
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_getfd(int pidfd, int fd);
 int sys_pidfd_send_signal(int pidfd, int signal);

@@ -31,11 +31,11 @@ export interface SupervisorContext {
 export interface Look {
   /** The process that answers Hello on the control path. */
   readonly answeringPid: number | null
-  /** Journaled processes that are still alive. */
+  /** Who may serve yet: journaled processes that are still alive, and who holds the control path, whatever it says. */
   readonly livingPids: readonly number[]
 }
 
-/** Journaled processes that live and are not the one that serves. */
+/** Those of them that are not the one that serves. */
 export const leftoversOf = ({ answeringPid, livingPids }: Look): number[] =>
   livingPids.filter((pid) => pid !== answeringPid)
 

@@ -124,6 +124,7 @@ export const supervisorMachine = setup({
     isStopOwed: ({ context }) => context.stopOwed,
     isLeaveOwed: ({ context }) => context.leaveOwed,
     isBegun: ({ context }) => context.begun,
+    hasJournaled: ({ context }) => context.journaled.length > 0,
     hasFailedBefore: ({ context }) => context.failures > 0,
     isOwed: ({ context }) => context.owed,
     isCrashLooping: ({ context }) => context.failures >= context.policy.crashLoopLimit,
@@ -188,7 +189,8 @@ export const supervisorMachine = setup({
         },
         watching: {
           initial: 'looking',
-          after: { settleMs: 'fencing' },
+          // Who is in no journal may be a stranger: it is not ended, and what it holds is asked for.
+          after: { settleMs: [{ guard: 'hasJournaled', target: 'fencing' }, { target: 'binding' }] },
           states: {
             looking: {
               invoke: {
@@ -226,7 +228,7 @@ export const supervisorMachine = setup({
             id: 'fence',
             src: 'fence',
             input: ({ context }) => ({ pids: context.journaled }),
-            onDone: 'watching',
+            onDone: { target: 'watching', actions: { type: 'notePids', params: [] } },
             onError: 'watching',
           },
         },
@@ -288,7 +290,13 @@ export const supervisorMachine = setup({
                   { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
                 ],
               },
-              { guard: 'isBegun', target: 'awaitingHolder' },
+              // Stopped or overloaded, but there: it is worth as much as one that the journal names (INV-07).
+              {
+                guard: ({ event }) => event.output.livingPids.length > 0,
+                target: 'watching',
+                actions: { type: 'notePrimitive', params: null },
+              },
+              { guard: 'isBegun', target: 'awaitingHolder', actions: { type: 'notePrimitive', params: null } },
               {
                 target: '#supervisor.failed',
                 actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },

@@ -1,6 +1,7 @@
 /** One look at a control path: who answers Hello there. Only a serving incumbent greets, so an answer is a proof. */
 import type { Hello } from '../../machines/handoff/protocol.js'
-import { dialUnix } from '../os/unix-socket.js'
+import { isAlive } from '../os/processes.js'
+import { dialUnix, peerCredentials } from '../os/unix-socket.js'
 import { MessageChannel } from './message-channel.js'
 
 export interface AskOptions {
@@ -9,13 +10,33 @@ export interface AskOptions {
   readonly signal?: AbortSignal
 }
 
-/** The Hello, or null when nobody answers in time: no socket, a dead one, one that is silent or speaks otherwise. */
-export async function askHello(path: string, options: AskOptions): Promise<Hello | null> {
+export interface PathLook {
+  /** Null when nobody answers in time: no socket, a dead one, one that is silent or speaks otherwise. */
+  readonly hello: Hello | null
+  /** The living process that listens there, whether it answers or not; null where the kernel does not tell. */
+  readonly holderPid: number | null
+  /** Somebody listens there and takes nobody: it is stopped, or drowned. */
+  readonly isBusy: boolean
+}
+
+/** @throws what {@link dialUnix} throws */
+export async function lookAtPath(path: string, options: AskOptions): Promise<PathLook> {
   const outcome = await dialUnix(path, {
     timeoutMs: options.timeoutMs,
     ...(options.signal && { signal: options.signal }),
   })
-  if (!outcome.ok) return null
+  if (!outcome.ok) return { hello: null, holderPid: null, isBusy: outcome.why === 'busy' }
+  const { pid } = peerCredentials(outcome.fd)
+  const hello = await helloFrom(outcome.fd, options)
+  return { hello, holderPid: pid !== null && isAlive(pid) ? pid : null, isBusy: false }
+}
+
+/** The Hello alone. */
+export const askHello = async (path: string, options: AskOptions): Promise<Hello | null> =>
+  (await lookAtPath(path, options)).hello
+
+/** Takes the fd over. */
+async function helloFrom(fd: number, options: AskOptions): Promise<Hello | null> {
   return await new Promise<Hello | null>((resolve) => {
     const finish = (hello: Hello | null): void => {
       clearTimeout(timer)
@@ -24,7 +45,7 @@ export async function askHello(path: string, options: AskOptions): Promise<Hello
       resolve(hello)
     }
     const giveUp = (): void => finish(null)
-    const channel = new MessageChannel(outcome.fd, {
+    const channel = new MessageChannel(fd, {
       onMessage: (message) => {
         if (message.type === 'Hello') finish(message)
         else if (message.type !== 'Heartbeat') finish(null)

@@ -136,7 +136,7 @@ const pidOne: Check = ({ init }) =>
     ? bad(
         'pid-1',
         'warning',
-        'the supervisor is process 1: orphans of your program are not reaped, default signals are ignored',
+        'the supervisor is process 1: when it ends, however it happens, the kernel ends your program with it',
         'run it under an init: docker run --init, or tini',
       )
     : ok('pid-1', `process 1 is ${init.name}`)

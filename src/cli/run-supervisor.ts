@@ -7,6 +7,7 @@ import { createLog } from '../observe/log.js'
 import type { MetricsServer } from '../observe/metrics-server.js'
 import { type InheritedListener, inheritedListeners } from '../os/inherited.js'
 import { formatAddress } from '../os/listeners.js'
+import { reapOrphans } from '../os/orphans.js'
 import { type SystemdNotify, systemdNotify } from '../os/systemd-notify.js'
 import { resolveBinary } from '../supervisor/binary.js'
 import { loadConfig, type SupervisorConfig } from '../supervisor/config.js'
@@ -42,8 +43,18 @@ export async function runSupervisor(options: RunOptions, io: Io, door: Superviso
   const systemd = systemdNotify(io.env as NodeJS.ProcessEnv)
   const inherited = inheritedListeners(io.env as NodeJS.ProcessEnv)
   const supervisor = (await door())(supervisorOptions(config, inherited, log))
-  if (process.pid === 1) log.warn('this is PID 1: orphans of the program are nobody’s to reap; run it under an init')
-  return new Run(supervisor, config, inherited, systemd, options, io, log).live()
+  const reaper = process.pid === 1 ? beInit(log) : null
+  try {
+    return await new Run(supervisor, config, inherited, systemd, options, io, log).live()
+  } finally {
+    reaper?.stop()
+  }
+}
+
+/** Orphans of the program are ours then; and when we end, however it happens, the kernel ends all the rest. */
+function beInit(log: Logger): { stop(): void } {
+  log.warn('this is PID 1: orphans are reaped, but with this process the kernel ends the program too; better run it under an init')
+  return reapOrphans((pid) => log.info({ orphanPid: pid }, 'an orphan was reaped'))
 }
 
 /** Under /run and /tmp they are gone after each boot. Only the owner gets in, unless the config names others. */

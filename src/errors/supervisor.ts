@@ -27,6 +27,11 @@ export const supervisorErrors = {
     now: whoServes,
     todo: 'look into why the supervisor ended; swap again if the outcome is not the wanted one',
   }),
+  ERR_HANDOFF_STATE_MUTE_HOLDER: (who: string, path: string) => ({
+    happened: `${who} listens on ${path} and does not say that it serves`,
+    now: 'the supervisor waits for it; nothing is started beside it',
+    todo: 'continue it if it is stopped; end it if it is not the program of this supervisor',
+  }),
   ERR_HANDOFF_STOPPED: () => ({
     happened: 'the supervisor was stopped meanwhile',
     now: 'its listeners are closed',

@@ -125,6 +125,8 @@ export interface Native {
   peerPidfd(fd: number): number
   tcpQueue(fd: number): { queued: number; backlog: number }
   limitNofile(): { soft: number; hard: number }
+  /** waitpid(2) for that child alone: whether it had ended. Never for one that libuv started: it would wait for ever. */
+  reap(pid: number): boolean
   pidfdOpen(pid: number): number
   pidfdGetfd(pidfd: number, fd: number): number
   pidfdSendSignal(pidfd: number, signal: number): void

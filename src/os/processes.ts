@@ -1,6 +1,6 @@
 /** Processes: start one with descriptors in exact places, notice the end of any, tell a pid from its reuse. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { osError } from '../errors/os.js'
 import { isErrno, reasonOf } from './errno.js'
 import { native } from './native.js'
@@ -54,6 +54,11 @@ export async function spawnWithFds(options: SpawnOptions): Promise<SpawnedProces
   const exited = new Promise<ProcessEnd>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
   })
+  const { pid } = child
+  if (pid !== undefined) {
+    ownChildren.add(pid)
+    child.once('exit', () => ownChildren.delete(pid))
+  }
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve)
     child.once('error', (error) => reject(refused(error)))
@@ -69,6 +74,22 @@ function spawnReason(error: unknown, file: string, cwd: string | undefined): str
   if (cwd !== undefined && !existsSync(cwd)) return `its working directory ${cwd} does not exist`
   if (file.includes('/') && existsSync(file)) return 'the interpreter in its #! line does not exist'
   return 'no such file'
+}
+
+/** Children that libuv waits for itself. */
+const ownChildren = new Set<number>()
+
+/**
+ * Zombies of which this process is the parent without having started them: as process 1 it inherits what its programs
+ * leave behind, and nobody else can reap those.
+ */
+export function foreignZombies(): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      const [state, parent] = (pid > 0 && statFields(pid)) || []
+      return state === 'Z' && Number(parent) === process.pid && !ownChildren.has(pid)
+    })
 }
 
 /** False only on proof. A zombie counts as dead: its files, locks and sockets are closed. */

@@ -1,7 +1,7 @@
 /** Binds the supervisor machine to this process: every name in it gets its effect here, and only here. */
 import { fromPromise } from 'xstate'
 import { type Look, supervisorMachine } from '../../machines/handoff/supervisor.machine.js'
-import { askHello, confirmServing } from '../channel/ask-hello.js'
+import { confirmServing, lookAtPath } from '../channel/ask-hello.js'
 import { isAlive } from '../os/processes.js'
 import { bindSwap } from './bind-swap.js'
 import type { SupervisorCore } from './core.js'
@@ -18,9 +18,12 @@ export function bindSupervisor(core: SupervisorCore) {
     actors: {
       readJournal: fromPromise(() => core.noting(async () => core.readJournal())),
       lookAround: fromPromise(async ({ input, signal }): Promise<Look> => {
-        const hello = await askHello(options.controlSocket, { timeoutMs: LOOK_MS, signal })
+        const { hello, holderPid, isBusy } = await lookAtPath(options.controlSocket, { timeoutMs: LOOK_MS, signal })
         if (hello !== null) core.remember(factsOf(hello))
-        return { answeringPid: hello?.pid ?? null, livingPids: input.pids.filter(isAlive) }
+        else if (holderPid !== null || isBusy) core.noteMute(holderPid)
+        if (isBusy) throw new Error('the queue of the control socket is full')
+        const holder = holderPid === null || input.pids.includes(holderPid) ? [] : [holderPid]
+        return { answeringPid: hello?.pid ?? null, livingPids: [...input.pids.filter(isAlive), ...holder] }
       }),
       takeListeners: fromPromise(({ input: { pid } }) =>
         core.noting(async () => {

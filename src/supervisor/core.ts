@@ -63,6 +63,7 @@ export class SupervisorCore {
   readonly #facts = new Map<number, ProcessFacts>()
   readonly #retiring = new Map<number, NodeJS.Timeout[]>()
   #generation = 0
+  #muteTold: number | null | undefined
 
   constructor(options: SupervisorOptions, policy: Policy) {
     this.options = options
@@ -255,6 +256,15 @@ export class SupervisorCore {
     this.starts += 1
     this.log.info({ primitivePid: pid, binary: build.binary }, 'a primitive was started')
     return { pid }
+  }
+
+  /** Told once for each process. @param pid null where nothing but its full queue shows that it lives */
+  noteMute(pid: number | null): void {
+    if (this.#muteTold === pid) return
+    this.#muteTold = pid
+    const who = pid === null ? 'a process' : `process ${pid}`
+    const error = supervisorError('ERR_HANDOFF_STATE_MUTE_HOLDER', [who, this.options.controlSocket])
+    this.log.warn({ code: error.code, primitivePid: pid }, error.message)
   }
 
   /** Passes a result on; a failure is kept for whoever asks why. */

@@ -152,6 +152,33 @@ describe('gap-08: a supervisor that comes back beside the living program', () =>
     expect(status.lastSwap).toBeNull()
     expect(made.living().sort()).toEqual([pid, status.pid].sort())
   })
+
+  test('a program that is stopped meanwhile is waited for and told of; nothing is started beside it', async () => {
+    const made = await rig()
+    await made.start()
+    const { pid } = await made.get()
+    await made.killSupervisor()
+    tryKill(pid, 'SIGSTOP')
+    await made.start({ wait: false })
+    await until(() => endedOr(made, made.told().includes('ERR_HANDOFF_STATE_MUTE_HOLDER')))
+    await until(async () => endedOr(made, (await stateOf(made)) === 'recovering.watching.settling'))
+    expect(made.living().sort()).toEqual([pid, made.supervisor?.pid].sort())
+    expect(made.told()).toContain(`process ${pid} listens on ${made.controlSocket} and does not say that it serves`)
+    tryKill(pid, 'SIGCONT')
+    const { incumbent } = await made.served()
+    expect(incumbent).toMatchObject({ pid })
+    expect(made.told()).toContain('taken back from the living primitive')
+  })
+
+  test('a silent stranger on the control path keeps nobody from serving for good', async () => {
+    const made = await rig({ toml: 'settle_secs = 0.3\ndeadline_secs = 1' })
+    const stranger = createServer().listen(made.controlSocket)
+    await once(stranger, 'listening')
+    await made.start()
+    expect((await made.status()).incumbent?.pid).toBe((await made.get()).pid)
+    expect(made.told()).toContain(`process ${process.pid} listens on`)
+    stranger.close()
+  })
 })
 
 describe('gap-18: a damaged journal', () => {
@@ -329,6 +356,12 @@ describe('gap-19: recovery recovers', () => {
 function isYamaInTheWay(): boolean {
   const scope = Number(Buffer.from(readFileIfExists('/proc/sys/kernel/yama/ptrace_scope') ?? []).toString() || 0)
   return scope > 0 && process.geteuid?.() !== 0
+}
+
+/** True once it is so; null before. Nothing is waited for in vain. */
+function endedOr(made: Rig, isSo: boolean): true | null {
+  if (made.supervisor?.exitCode !== null) throw new Error(`the supervisor has ended\n${made.told()}`)
+  return isSo || null
 }
 
 const stateOf = async (made: Rig): Promise<string | null> => (await made.status().catch(() => null))?.state ?? null

@@ -7,8 +7,11 @@ import { type Look, supervisorMachine } from '../supervisor.machine.js'
 import type { SwapOutput } from '../swap.machine.js'
 import { clockOf, common, does, endOf, exactly, isDone, isFailed, isOver, paramsOf, runs, starts } from './watch.js'
 
-/** Why somebody is looked for: after a start of our own, behind a taken address, before a start, before a bad answer. */
-type Search = 'recover' | 'holder' | 'respawn' | 'answer'
+/**
+ * Why somebody is looked for: after a start of our own, behind a taken address, in the place of a process that a
+ * predecessor had just started, before a start, before a bad answer.
+ */
+type Search = 'recover' | 'holder' | 'begun' | 'respawn' | 'answer'
 
 type Mode = 'recovering' | 'starting' | 'serving' | 'clearing' | 'swapping' | 'pausing' | 'looking' | 'stopping'
 
@@ -24,6 +27,8 @@ interface Memory {
   readonly mode: Mode
   readonly search: Search
   readonly journaled: readonly number[]
+  /** The journal tells of a start and not of its process. */
+  readonly begun: boolean
   /** The process that serves, or is being started. */
   readonly primitive: number | null
   readonly retiring: readonly number[]
@@ -49,6 +54,7 @@ const first: Memory = {
   mode: 'recovering',
   search: 'recover',
   journaled: [],
+  begun: false,
   primitive: null,
   retiring: [],
   failures: 0,
@@ -69,6 +75,8 @@ const lookOf = (moment: Moment): Look | null => (isDone(moment, 'lookAround') ? 
 const answering = (moment: Moment): number | null => lookOf(moment)?.answeringPid ?? null
 const leftovers = (moment: Moment): number[] =>
   (lookOf(moment)?.livingPids ?? []).filter((pid) => pid !== answering(moment))
+/** Somebody lives who may serve yet. */
+const mayServe = (moment: Moment): boolean => answering(moment) === null && leftovers(moment).length > 0
 const swapOutput = (moment: Moment): SwapOutput | null =>
   isDone(moment, 'swap') ? (moment.event.output as SwapOutput) : null
 const isLook = (moment: Moment) => endOf(moment)?.id === 'lookAround'
@@ -81,12 +89,20 @@ const isExitOf = (pid: number | null, { event }: Moment) => event.type === 'prim
 function failureOf(memory: Memory, moment: Moment): FailureCode | null {
   const { mode, primitive } = memory
   if (isFailed(moment, 'startPrimitive')) return 'ERR_HANDOFF_SPAWN'
+  if (isGivenUp(memory, moment)) return 'ERR_HANDOFF_LISTENERS'
   if (isFailed(moment, 'confirmServing') || clockOf(moment) === 'openBudgetMs') return 'ERR_HANDOFF_START_TIMEOUT'
   if (isExitOf(primitive, moment) && memory.signalled === 'no' && ['starting', 'serving', 'clearing'].includes(mode))
     return 'ERR_HANDOFF_INCUMBENT_EXITED'
-  if (isLook(moment) && memory.search === 'holder' && answering(moment) === null) return 'ERR_HANDOFF_LISTENERS'
   const output = swapOutput(moment)
   return output?.result === 'nobodyServes' ? output.failure : null
+}
+
+/** Its address is taken by nobody that could be ours, or by one that has had as long as a start may take. */
+function isGivenUp({ mode, search, begun }: Memory, moment: Moment): boolean {
+  if (mode !== 'recovering') return false
+  if (search === 'begun') return clockOf(moment) === 'openBudgetMs'
+  if (search !== 'holder' || !isLook(moment) || answering(moment) !== null) return false
+  return isFailed(moment, 'lookAround') || (!mayServe(moment) && !begun)
 }
 
 /** One start more in a row that did not last. */
@@ -141,7 +157,7 @@ function nextMode(
   switch (mode) {
     case 'recovering':
       if (isDone(moment, 'takeListeners')) return settles()
-      return isDone(moment, 'bindListeners') ? 'starting' : mode
+      return isDone(moment, 'bindListeners') || isDone(moment, 'rebindListeners') ? 'starting' : mode
     case 'starting':
       if (isDone(moment, 'startPrimitive')) return then.stop ? 'stopping' : mode
       if (isDone(moment, 'confirmServing')) return 'serving'
@@ -204,7 +220,10 @@ function after(memory: Memory, moment: Moment): Memory {
           ? output.servingPid
           : isGone && memory.mode !== 'recovering'
             ? null
-            : memory.primitive
+            : // Who did not give its listeners is the service no more, unless it is found again.
+              memory.search === 'holder' && isLook(moment) && !isGivenUp(memory, moment)
+              ? null
+              : memory.primitive
   const ended = event.type === 'primitive.exited' && !isExitOf(memory.primitive, moment) ? event.pid : found
   const joined = [
     ...memory.retiring,
@@ -226,9 +245,10 @@ function after(memory: Memory, moment: Moment): Memory {
     limits,
     journaled: isDone(moment, 'readJournal')
       ? event.output.pids
-      : isDone(moment, 'takeListeners') || starts(moment).includes('bindListeners')
+      : isDone(moment, 'takeListeners') || isDone(moment, 'fence') || isBlank(memory, moment)
         ? []
         : memory.journaled,
+    begun: isDone(moment, 'readJournal') ? (event.output as { begun: boolean }).begun : memory.begun,
     primitive,
     retiring,
     failures: stable
@@ -251,9 +271,7 @@ function after(memory: Memory, moment: Moment): Memory {
   const mode = nextMode(memory, moment, then)
   const search: Search =
     mode === 'recovering'
-      ? isFailed(moment, 'takeListeners') || isFailed(moment, 'bindListeners')
-        ? 'holder'
-        : memory.search
+      ? recoverySearch(memory, moment)
       : counts(memory, moment) && mode === 'looking' && memory.mode !== 'clearing'
         ? 'answer'
         : mode === 'looking' && memory.mode !== 'looking'
@@ -271,6 +289,16 @@ function after(memory: Memory, moment: Moment): Memory {
   }
 }
 
+/** Nobody is left of whom the journal tells. */
+const isBlank = ({ begun }: Memory, moment: Moment): boolean =>
+  isDone(moment, 'lookAround') && starts(moment).includes('bindListeners') && !begun
+
+function recoverySearch({ search, begun }: Memory, moment: Moment): Search {
+  if (isFailed(moment, 'takeListeners') || isFailed(moment, 'bindListeners')) return 'holder'
+  if (search !== 'holder' || !isLook(moment) || answering(moment) !== null) return search
+  return mayServe(moment) ? 'recover' : begun ? 'begun' : search
+}
+
 const reports = (moment: Moment) => paramsOf(moment, 'reportOutcome') as SwapOutput[]
 const pidsOf = (moment: Moment, type: string) => paramsOf(moment, type).map((params) => (params as { pid: number }).pid)
 
@@ -278,7 +306,7 @@ const pidsOf = (moment: Moment, type: string) => paramsOf(moment, type).map((par
 function isEnd(memory: Memory, moment: Moment, then: Memory): boolean {
   const { mode } = memory
   if (mode === 'recovering') {
-    if (isLook(moment) && memory.search === 'holder' && answering(moment) === null) return true
+    if (isGivenUp(memory, moment)) return true
     if (isLeave(moment)) return true
     return isStop(moment) && !isBound(memory, moment)
   }
@@ -310,7 +338,7 @@ const contracts: Contract<Memory>[] = [
   },
   {
     id: 'LOOK',
-    says: 'it looks before it binds and before it starts anything, and takes what it finds (INV-01, INV-07)',
+    says: 'it looks before it binds, takes what it finds, and writes a start down before there is a process (INV-01, INV-07)',
     holds: (memory, moment, then) => {
       if (isOver(moment)) return starts(moment).length === 0
       const due = beginning(memory, moment, then)
@@ -363,17 +391,19 @@ const contracts: Contract<Memory>[] = [
       if (isOver(moment)) return true
       const { mode, signalled, failures } = then
       const policy = policyOf(then)
-      const isMute = mode === 'recovering' && then.search === 'recover' && moment.after.children.length === 0
+      const isTaking = runs(moment, 'takeListeners')
+      const isMute = mode === 'recovering' && moment.after.children.length === 0
+      const isWatching = mode === 'recovering' && then.search === 'recover' && (isMute || runs(moment, 'lookAround'))
       const due: Record<string, number | null> = {
         respawnPauseMs: mode === 'pausing' ? respawnPauseMs(policy, failures) : null,
-        openBudgetMs: runs(moment, 'confirmServing') ? policy.openBudgetMs : null,
+        openBudgetMs:
+          runs(moment, 'confirmServing') || (mode === 'recovering' && then.search === 'begun' && !isTaking)
+            ? policy.openBudgetMs
+            : null,
         stopGraceMs:
           mode === 'stopping' && signalled === 'SIGTERM' ? policy.stopGraceMs + policy.deadlineSlackMs : null,
         settlePollMs: isMute ? policy.settlePollMs : null,
-        settleMs:
-          isMute || (runs(moment, 'lookAround') && mode === 'recovering' && then.search === 'recover')
-            ? Math.max(policy.settleMs, policy.deadlineMs + 4 * policy.deadlineSlackMs)
-            : null,
+        settleMs: isWatching ? Math.max(policy.settleMs, policy.deadlineMs + 4 * policy.deadlineSlackMs) : null,
       }
       for (const [name, ms] of Object.entries(due)) {
         if (moment.clocks.includes(name) !== (ms !== null)) return `${name} ${ms}`
@@ -399,7 +429,8 @@ const contracts: Contract<Memory>[] = [
         memory.mode === 'stopping' &&
         memory.signalled === 'SIGTERM' &&
         (isStop(moment) || clockOf(moment) === 'stopGraceMs')
-      const isBad = isFailed(moment, 'confirmServing') || clockOf(moment) === 'openBudgetMs'
+      const isBad =
+        isFailed(moment, 'confirmServing') || (memory.mode === 'starting' && clockOf(moment) === 'openBudgetMs')
       const isReplaced = memory.mode === 'starting' && isRequest(moment) && does(moment, 'refuseSwap') === 0
       const due = isSwapStop || isStronger || isBad || isReplaced ? 'SIGKILL' : hasBegun ? 'SIGTERM' : ''
       return sent.join() === due ? true : `${sent.join()}, not ${due}`
@@ -493,11 +524,14 @@ const contracts: Contract<Memory>[] = [
         !isExitOf(memory.primitive, moment)
       const isStopped = mode === 'stopping' && isExitOf(memory.primitive, moment)
       const isStarted = mode === 'starting' && isDone(moment, 'confirmServing')
-      const isBlank = starts(moment).includes('bindListeners')
+      // What was written down before a start stands for nobody: none began, or it failed.
+      const isUnstarted =
+        isFailed(moment, 'startPrimitive') ||
+        (moment.before?.children.includes('recordStart') === true && (isStop(moment) || isLeave(moment)))
       return exactly(
         moment,
         'clearJournal',
-        isAdopted || isFound || isVerdict || isLast || isStopped || isStarted || isBlank,
+        isAdopted || isFound || isVerdict || isLast || isStopped || isStarted || isUnstarted || isBlank(memory, moment),
       )
     },
   },
@@ -530,16 +564,20 @@ function beginning(memory: Memory, moment: Moment, then: Memory): string {
     if (endOf(moment)?.id === 'readJournal' || endOf(moment)?.id === 'fence' || clockOf(moment) === 'settlePollMs')
       return 'lookAround'
     if (isFailed(moment, 'takeListeners') || isFailed(moment, 'bindListeners')) return 'lookAround'
-    if (clockOf(moment) === 'settleMs') return 'fence'
-    if (isDone(moment, 'bindListeners')) return 'startPrimitive'
+    // Who is in no journal is not ended: it may be a stranger.
+    if (clockOf(moment) === 'settleMs') return memory.journaled.length > 0 ? 'fence' : 'bindListeners'
+    if (isDone(moment, 'bindListeners') || isDone(moment, 'rebindListeners')) return 'recordStart'
     if (!isDone(moment, 'lookAround')) return ''
     if (found !== null) return 'takeListeners'
-    return search === 'recover' && leftovers(moment).length === 0 ? 'bindListeners' : ''
+    if (search === 'begun') return 'rebindListeners'
+    if (search === 'holder') return mayServe(moment) ? 'lookAround' : ''
+    return mayServe(moment) ? '' : 'bindListeners'
   }
+  if (endOf(moment)?.id === 'recordStart') return 'startPrimitive'
   if (isDone(moment, 'startPrimitive') && mode === 'starting') return 'confirmServing'
-  if (then.mode === 'starting' && mode === 'looking') return 'startPrimitive'
+  if (then.mode === 'starting' && mode === 'looking') return 'recordStart'
   // The build that was asked for takes the place of one that was killed for it.
-  if (mode === 'starting' && then.mode === 'starting' && isExitOf(memory.primitive, moment)) return 'startPrimitive'
+  if (mode === 'starting' && then.mode === 'starting' && isExitOf(memory.primitive, moment)) return 'recordStart'
   return ''
 }
 

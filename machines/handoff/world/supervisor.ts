@@ -526,10 +526,12 @@ class SupervisorSteps implements ProcessSteps {
       case 'lookAround': {
         const { pids } = input as { pids: readonly number[] }
         const answering = whoGreets(draft, players)
+        const { path } = draft.kernel
+        const holder = path === NONE ? [] : [pidOf(path)]
         return {
           output: {
             answeringPid: answering === NONE ? null : pidOf(answering),
-            livingPids: pids.filter((pid) => draft.isAlive(slotOf(pid))),
+            livingPids: [...new Set([...pids, ...holder])].filter((pid) => draft.isAlive(slotOf(pid))).sort(),
           },
         }
       }

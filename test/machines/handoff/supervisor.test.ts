@@ -46,6 +46,15 @@ const scenarios: Record<string, Event[]> = {
     nobody,
     done('bindListeners'),
   ],
+  'waits-for-who-holds-the-path-and-does-not-answer': [
+    done('readJournal', { pids: [], begun: false }),
+    settling,
+    after('settleMs', 'supervisor.recovering.watching'),
+    failed('bindListeners'),
+    settling,
+    found(O),
+    done('takeListeners'),
+  ],
   'waits-for-whom-a-predecessor-has-just-started': [...held, lookAgain, found(O), done('takeListeners')],
   'starts-when-that-one-has-ended': [
     ...held,
