@@ -11,6 +11,8 @@ export interface SupervisorContext {
   readonly journaled: readonly number[]
   /** A predecessor began a start and nobody wrote down which process it is: it may be the one that holds the addresses. */
   readonly begun: boolean
+  /** How often who serves did not give its listeners back while another could not be bound in their place. */
+  readonly refusals: number
   /** Processes of ended swaps that may still live. A next swap waits for their end: a parked one would take the lock. */
   readonly retiring: readonly number[]
   /** Starts in a row that did not last. Bounded by the crash-loop limit. */

@@ -23,6 +23,9 @@ import { type SwapOutput, swapMachine } from './swap.machine.js'
 
 export type { Look, SupervisorContext } from './supervisor-context.js'
 
+/** A first refusal may be a bad moment: a descriptor too few, a process that was just ending. */
+const REFUSALS = 2
+
 export interface SupervisorInput {
   readonly policy: Policy
 }
@@ -101,6 +104,8 @@ export const supervisorMachine = setup({
     }),
     noteEnded: assign({ retiring: ({ context }, pid: number) => context.retiring.filter((other) => other !== pid) }),
     noteFailure: assign({ failure: (_, code: FailureCode | null) => code }),
+    countRefusal: assign({ refusals: ({ context }) => Math.min(context.refusals + 1, REFUSALS) }),
+    forgetRecovery: assign({ begun: false, refusals: 0 }),
     noteOwed: assign({ owed: true }),
     notePaid: assign({ owed: false }),
     noteStop: assign({ stopOwed: true }),
@@ -121,6 +126,7 @@ export const supervisorMachine = setup({
     isRehearsed: ({ context }, pid: number) => context.rehearsedPid === pid,
     isLastRetiring: ({ context }, pid: number) => context.retiring.length === 1 && context.retiring[0] === pid,
     hasRetiring: ({ context }) => context.retiring.length > 0,
+    isRefused: ({ context }) => context.refusals >= REFUSALS,
     isStopOwed: ({ context }) => context.stopOwed,
     isLeaveOwed: ({ context }) => context.leaveOwed,
     isBegun: ({ context }) => context.begun,
@@ -151,6 +157,7 @@ export const supervisorMachine = setup({
     primitivePid: null,
     journaled: [],
     begun: false,
+    refusals: 0,
     retiring: [],
     failures: 0,
     owed: false,
@@ -172,6 +179,7 @@ export const supervisorMachine = setup({
       tags: ['starting'],
       initial: 'readingJournal',
       on: { 'operator.stopped': 'stopped', 'operator.left': 'stopped' },
+      exit: 'forgetRecovery',
       states: {
         readingJournal: {
           invoke: {
@@ -263,8 +271,8 @@ export const supervisorMachine = setup({
                 ],
               },
             ],
-            // It died meanwhile, and the address is held by somebody else.
-            onError: 'lookingForHolder',
+            // It died meanwhile, and the address is held by somebody else; or it keeps what it has.
+            onError: { target: 'lookingForHolder', actions: 'countRefusal' },
           },
         },
         binding: {
@@ -283,12 +291,18 @@ export const supervisorMachine = setup({
             input: { pids: [] },
             onDone: [
               {
-                guard: ({ event }) => event.output.answeringPid !== null,
+                guard: and([({ event }) => event.output.answeringPid !== null, not('isRefused')]),
                 target: 'adopting',
                 actions: [
                   { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
                   { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
                 ],
+              },
+              // It serves on without us: to ask again and again would only cost it time.
+              {
+                guard: ({ event }) => event.output.answeringPid !== null,
+                target: '#supervisor.failed',
+                actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
               },
               // Stopped or overloaded, but there: it is worth as much as one that the journal names (INV-07).
               {

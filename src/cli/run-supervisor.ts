@@ -53,7 +53,9 @@ export async function runSupervisor(options: RunOptions, io: Io, door: Superviso
 
 /** Orphans of the program are ours then; and when we end, however it happens, the kernel ends all the rest. */
 function beInit(log: Logger): { stop(): void } {
-  log.warn('this is PID 1: orphans are reaped, but with this process the kernel ends the program too; better run it under an init')
+  log.warn(
+    'this is PID 1: orphans are reaped, but with this process the kernel ends the program too; better run it under an init',
+  )
   return reapOrphans((pid) => log.info({ orphanPid: pid }, 'an orphan was reaped'))
 }
 

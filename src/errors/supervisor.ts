@@ -27,6 +27,11 @@ export const supervisorErrors = {
     now: whoServes,
     todo: 'look into why the supervisor ended; swap again if the outcome is not the wanted one',
   }),
+  ERR_HANDOFF_STATE_LISTENERS_KEPT: (pid: number, why: string) => ({
+    happened: `process ${pid} serves and did not give all of its listeners back, and they cannot be bound beside it: ${why}`,
+    now: 'it serves on as before, without a supervisor',
+    todo: 'let the supervisor copy them (CAP_SYS_PTRACE, or kernel.yama.ptrace_scope=0), free the address that is taken, or end the program first',
+  }),
   ERR_HANDOFF_STATE_MUTE_HOLDER: (who: string, path: string) => ({
     happened: `${who} listens on ${path} and does not say that it serves`,
     now: 'the supervisor waits for it; nothing is started beside it',

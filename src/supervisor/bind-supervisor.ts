@@ -2,6 +2,8 @@
 import { fromPromise } from 'xstate'
 import { type Look, supervisorMachine } from '../../machines/handoff/supervisor.machine.js'
 import { confirmServing, lookAtPath } from '../channel/ask-hello.js'
+import { isHandoffError } from '../errors/handoff-error.js'
+import { supervisorError } from '../errors/supervisor.js'
 import { isAlive } from '../os/processes.js'
 import { bindSwap } from './bind-swap.js'
 import type { SupervisorCore } from './core.js'
@@ -28,7 +30,13 @@ export function bindSupervisor(core: SupervisorCore) {
       takeListeners: fromPromise(({ input: { pid } }) =>
         core.noting(async () => {
           const given = await takeListeners(options.controlSocket, pid, log)
-          listeners.complete(given, (missing) => findListeners(pid, missing, log))
+          try {
+            listeners.complete(given, (missing) => findListeners(pid, missing, log))
+          } catch (error) {
+            if (!isAlive(pid)) throw error
+            const why = isHandoffError(error) ? error.happened : String(error)
+            throw supervisorError('ERR_HANDOFF_STATE_LISTENERS_KEPT', [pid, why], error)
+          }
         }),
       ),
       bindListeners: fromPromise(() =>

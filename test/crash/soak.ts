@@ -106,7 +106,10 @@ async function struck(strike: (typeof STRIKES)[number], incumbent: number, super
 async function settled() {
   const deadline = performance.now() + 60_000
   return await until(async () => {
-    if (performance.now() > deadline) throw new Error(`no rest within 60 s; these live: ${rig.living()}; the supervisor's exit: ${rig.supervisor?.exitCode} ${rig.supervisor?.signalCode}; it says ${JSON.stringify(await rig.status().catch(String))}`)
+    if (performance.now() > deadline)
+      throw new Error(
+        `no rest within 60 s; these live: ${rig.living()}; the supervisor's exit: ${rig.supervisor?.exitCode} ${rig.supervisor?.signalCode}; it says ${JSON.stringify(await rig.status().catch(String))}`,
+      )
     const status = await rig.status().catch(() => null)
     if (!status?.incumbent || status.swap !== null || !status.state.startsWith('serving')) return null
     const answering = (await rig.get().catch(() => null))?.pid

@@ -8,7 +8,12 @@ import { Rig, tryKill, until, zombiesOf } from '../supervisor/rig.js'
 
 const program = fileURLToPath(new URL('../../dist/src/cli/handoff-supervisor.js', import.meta.url))
 /** A pid namespace of its own; whoever is not root makes a user namespace for it. */
-const NAMESPACE = [...(process.geteuid?.() === 0 ? [] : ['--user', '--map-root-user']), '--pid', '--fork', '--mount-proc']
+const NAMESPACE = [
+  ...(process.geteuid?.() === 0 ? [] : ['--user', '--map-root-user']),
+  '--pid',
+  '--fork',
+  '--mount-proc',
+]
 const isAllowed = spawnSync('unshare', [...NAMESPACE, '--kill-child', 'true']).status === 0
 
 let made: Rig | null = null
@@ -22,13 +27,15 @@ test.skipIf(!isAllowed)('orphans of the program are reaped, and ends of its own 
   made = rig
   // The subshell ends at once, and what it has started is nobody's but process 1's.
   const kv = join(rig.dir, 'bin', 'kv')
-  writeFileSync(kv, readFileSync(kv, 'utf8').replace('exec', () => '(sleep 0.1 &)\n(true &)\nexec'))
-  const out = openSync(rig.story, 'a')
-  rig.supervisor = spawn(
-    'unshare',
-    [...NAMESPACE, '--kill-child', process.execPath, program, '--config', rig.config],
-    { stdio: ['ignore', out, out], env: { ...process.env, HANDOFF_LOG_LEVEL: 'info' } },
+  writeFileSync(
+    kv,
+    readFileSync(kv, 'utf8').replace('exec', () => '(sleep 0.1 &)\n(true &)\nexec'),
   )
+  const out = openSync(rig.story, 'a')
+  rig.supervisor = spawn('unshare', [...NAMESPACE, '--kill-child', process.execPath, program, '--config', rig.config], {
+    stdio: ['ignore', out, out],
+    env: { ...process.env, HANDOFF_LOG_LEVEL: 'info' },
+  })
   const { pid, incumbent } = await rig.served()
   expect(pid).toBe(1)
   const outside = (await until(() => outerPid(rig, program))) as number

@@ -29,6 +29,8 @@ interface Memory {
   readonly journaled: readonly number[]
   /** The journal tells of a start and not of its process. */
   readonly begun: boolean
+  /** How often who serves kept its listeners. */
+  readonly refusals: number
   /** The process that serves, or is being started. */
   readonly primitive: number | null
   readonly retiring: readonly number[]
@@ -55,6 +57,7 @@ const first: Memory = {
   search: 'recover',
   journaled: [],
   begun: false,
+  refusals: 0,
   primitive: null,
   retiring: [],
   failures: 0,
@@ -97,11 +100,13 @@ function failureOf(memory: Memory, moment: Moment): FailureCode | null {
   return output?.result === 'nobodyServes' ? output.failure : null
 }
 
-/** Its address is taken by nobody that could be ours, or by one that has had as long as a start may take. */
-function isGivenUp({ mode, search, begun }: Memory, moment: Moment): boolean {
+/** Its address is taken by nobody that could be ours, by one that keeps it, or by one that has had as long as a start may take. */
+function isGivenUp({ mode, search, begun, refusals }: Memory, moment: Moment): boolean {
   if (mode !== 'recovering') return false
   if (search === 'begun') return clockOf(moment) === 'openBudgetMs'
-  if (search !== 'holder' || !isLook(moment) || answering(moment) !== null) return false
+  if (search !== 'holder' || !isLook(moment)) return false
+  // Once is no refusal.
+  if (answering(moment) !== null) return refusals > 1
   return isFailed(moment, 'lookAround') || (!mayServe(moment) && !begun)
 }
 
@@ -248,6 +253,7 @@ function after(memory: Memory, moment: Moment): Memory {
       : isDone(moment, 'takeListeners') || isDone(moment, 'fence') || isBlank(memory, moment)
         ? []
         : memory.journaled,
+    refusals: Math.min(memory.refusals + (isFailed(moment, 'takeListeners') ? 1 : 0), 2),
     begun: isDone(moment, 'readJournal') ? (event.output as { begun: boolean }).begun : memory.begun,
     primitive,
     retiring,
@@ -281,6 +287,7 @@ function after(memory: Memory, moment: Moment): Memory {
   const rehearsed = isDone(moment, 'startRehearsed') ? (event.output as { pid: number }).pid : memory.rehearsed
   return {
     ...then,
+    ...(mode === 'recovering' ? {} : { begun: false, refusals: 0 }),
     mode,
     search,
     rehearsal,

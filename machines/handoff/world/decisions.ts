@@ -162,7 +162,7 @@ export const DECISIONS = {
     off: [
       [
         'supervisor',
-        ['states', 'recovering', 'states', 'lookingForHolder', 'invoke', 'onDone', 2],
+        ['states', 'recovering', 'states', 'lookingForHolder', 'invoke', 'onDone', 3],
         '#supervisor.failed',
       ],
     ],
