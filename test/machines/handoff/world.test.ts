@@ -18,11 +18,11 @@ describe('the handoff keeps its promises (INV-01 … INV-15)', () => {
     [
       'one fault, two swaps, a restart, probation',
       { swaps: 2, faults: 1, restarts: 1, probation: true },
-      26_432,
-      58_572,
+      25_937,
+      57_683,
     ],
-    ['one fault, no resume hook', { ...oneFault, canResume: false }, 11_445, 25_514],
-    ['one fault, deadlines in any order', { ...oneFault, t1: false }, 12_563, 27_808],
+    ['one fault, no resume hook', { ...oneFault, canResume: false }, 11_236, 25_120],
+    ['one fault, deadlines in any order', { ...oneFault, t1: false }, 12_354, 27_414],
     [
       'a peer that breaks the protocol, or a hand from outside',
       { ...oneFault, probation: true, faultKinds: OUTSIDE_FAULT_KINDS },
@@ -32,7 +32,7 @@ describe('the handoff keeps its promises (INV-01 … INV-15)', () => {
     ['a connection, nothing breaks', { swaps: 2, connections: 1 }, 6_069, 21_515],
     ['a connection, anybody is killed', aKill, 25_094, 92_290],
     ['an operator who stops, leaves or cancels', { swaps: 1, orders: 1, restarts: 1 }, 3_335, 7_932],
-    ['a rehearsal and a fault', { ...oneFault, swaps: 0, rehearsals: 1 }, 1_694, 3_524],
+    ['a rehearsal and a fault', { ...oneFault, swaps: 0, rehearsals: 1 }, 1_610, 3_374],
     [
       'a rehearsal that breaks the protocol',
       { ...oneFault, swaps: 0, rehearsals: 1, faultKinds: OUTSIDE_FAULT_KINDS },
