@@ -3,6 +3,13 @@ import type { FailureCode } from './failures.js'
 import type { Policy } from './policy.js'
 import type { SwapOutput } from './swap.machine.js'
 
+export interface SupervisorInput {
+  readonly policy: Policy
+}
+
+/** A first refusal may be a bad moment: a descriptor too few, a process that was just ending. */
+export const REFUSALS = 2
+
 export interface SupervisorContext {
   readonly policy: Policy
   /** The living primitive, or the one being started. */

@@ -16,19 +16,14 @@ import {
   type Look,
   leftoversOf,
   nobodyServes,
+  REFUSALS,
   rehearsalReport,
   type SupervisorContext,
+  type SupervisorInput,
 } from './supervisor-context.js'
 import { type SwapOutput, swapMachine } from './swap.machine.js'
 
-export type { Look, SupervisorContext } from './supervisor-context.js'
-
-/** A first refusal may be a bad moment: a descriptor too few, a process that was just ending. */
-const REFUSALS = 2
-
-export interface SupervisorInput {
-  readonly policy: Policy
-}
+export type { Look, SupervisorContext, SupervisorInput } from './supervisor-context.js'
 
 export type SupervisorEvents =
   | { readonly type: 'swap.requested' }
