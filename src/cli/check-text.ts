@@ -18,9 +18,25 @@ export const boundsText = ({ cast: _cast, otherBuild: _build, ...bounds }: World
     .map(([name, value]) => `${name} ${String(value)}`)
     .join(', ')
 
+/** CPU time of this process since then, ms: what it costs, however busy the machine is. */
+export function cpuClock(): () => number {
+  const before = process.cpuUsage()
+  return () => {
+    const { user, system } = process.cpuUsage(before)
+    return (user + system) / 1000
+  }
+}
+
+export const took = (elapsedMs: number, cpuMs: number): string => `${duration(elapsedMs)}, CPU ${duration(cpuMs)}`
+
 export const memoryMb = (): number => Math.round(process.memoryUsage().rss / 1e6)
 
-export function report(name: string, options: WorldOptions, { exploration, holds, violations, world }: Check): string {
+export function report(
+  name: string,
+  options: WorldOptions,
+  { exploration, holds, violations, world }: Check,
+  cpuMs: number,
+): string {
   const { complete, states, edges, depth, stats, unwitnessed } = exploration
   const head = table([
     [name, holds ? 'holds' : 'BROKEN'],
@@ -29,7 +45,7 @@ export function report(name: string, options: WorldOptions, { exploration, holds
     ['  states', `${states}`, `edges ${edges}`, `depth ${depth}`],
     [
       '  took',
-      duration(stats.elapsedMs ?? 0),
+      took(stats.elapsedMs ?? 0, cpuMs),
       `${Math.round(stats.statesPerSecond ?? 0)} states/s`,
       `${memoryMb()} MB`,
     ],
@@ -64,6 +80,7 @@ export function asJson(
   name: string,
   { cast: _cast, ...bounds }: WorldOptions,
   { exploration, holds, violations, world }: Check,
+  cpuMs: number,
 ) {
   const { complete, states, edges, depth, stats, unwitnessed } = exploration
   const { worstMs } = serviceBound(exploration, world.players.policy)
@@ -76,6 +93,7 @@ export function asJson(
     edges,
     depth,
     seconds: (stats.elapsedMs ?? 0) / 1000,
+    cpuSeconds: cpuMs / 1000,
     memoryMb: memoryMb(),
     unwitnessed,
     servesWithinMs: Number.isFinite(worstMs) ? worstMs : null,

@@ -7,7 +7,7 @@ import { cliError } from '../errors/cli.js'
 import { isHelp, readFlags, type Usage } from './args.js'
 import { checkMixes } from './check-mixes.js'
 import { checkMutants } from './check-mutants.js'
-import { asJson, progress, report, unreachedText } from './check-text.js'
+import { asJson, cpuClock, progress, report, unreachedText } from './check-text.js'
 import { checkTraceCommand } from './check-trace.js'
 import { EXIT_CODES } from './exit-codes.js'
 import type { Io } from './io.js'
@@ -78,11 +78,13 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   let unreached: readonly string[] | null = null
   for (const [name, options] of set) {
     const played = without.length === 0 ? options : { ...options, cast: castWithout(without) }
+    const cpu = cpuClock()
     const check = checkHandoff(played, { now: () => performance.now(), onProgress: progress(io) })
+    const cpuMs = cpu()
     holds &&= check.holds
     const missing = new Set(check.exploration.coverage.missing)
     unreached = unreached === null ? [...missing] : unreached.filter((part) => missing.has(part))
-    io.out(json ? `${JSON.stringify(asJson(name, played, check))}\n` : report(name, played, check))
+    io.out(json ? `${JSON.stringify(asJson(name, played, check, cpuMs))}\n` : report(name, played, check, cpuMs))
     if (flags.save !== undefined) isSaved ||= save(flags.save, options, without, check, io)
   }
   if (!isSaved) io.err('there is no counterexample to save\n')
