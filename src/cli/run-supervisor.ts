@@ -40,7 +40,7 @@ export async function runSupervisor(options: RunOptions, io: Io, door: Superviso
   const config = loadConfig(options.config)
   resolveBinary(config.binary) // looked up again at each start; this only tells a typo before anything is bound
   makeDirectories(config)
-  const systemd = systemdNotify(io.env as NodeJS.ProcessEnv)
+  const systemd = await systemdNotify(io.env as NodeJS.ProcessEnv)
   const inherited = inheritedListeners(io.env as NodeJS.ProcessEnv)
   const supervisor = (await door())(supervisorOptions(config, inherited, log))
   const reaper = process.pid === 1 ? beInit(log) : null

@@ -14,18 +14,21 @@ export function statusLine({ state, incumbent, swap, lastSwap }: SupervisorStatu
 }
 
 /** @returns the way out */
-export function tellSystemd(systemd: SystemdNotify, supervisor: Pick<Supervisor, 'status' | 'subscribe'>): () => void {
+export function tellSystemd(systemd: SystemdNotify, supervisor: Pick<Supervisor, 'subscribe'>): () => void {
   let told = ''
+  let asking: NodeJS.Timeout | undefined
+  const ask = (): void => systemd.extend(2 * ASK_EVERY_MS)
   const tell = (status: SupervisorStatus): void => {
+    const takes = takesTime(status)
+    // Armed only while something takes time: a quiet supervisor never wakes.
+    if (takes) asking ??= setInterval(ask, ASK_EVERY_MS).unref()
+    else asking = void clearInterval(asking)
     const line = statusLine(status)
     if (line === told) return
     told = line
     systemd.status(line)
-    if (takesTime(status)) systemd.extend(2 * ASK_EVERY_MS)
+    if (takes) ask()
   }
-  const asking = setInterval(() => {
-    if (takesTime(supervisor.status())) systemd.extend(2 * ASK_EVERY_MS)
-  }, ASK_EVERY_MS).unref()
   const unsubscribe = supervisor.subscribe(tell)
   return () => {
     clearInterval(asking)

@@ -2,7 +2,6 @@
  * What a service of `Type=notify` tells systemd (sd_notify(3)): READY, STATUS, RELOADING, STOPPING, WATCHDOG,
  * EXTEND_TIMEOUT_USEC. Does nothing where NOTIFY_SOCKET is not set. A message that is lost never harms the service.
  */
-import { DgramSocket } from 'node-unix-socket'
 import { sendDatagram } from './datagram.js'
 
 type Env = { [name: string]: string | undefined }
@@ -18,12 +17,12 @@ export interface SystemdNotify {
   close(): void
 }
 
-/** Reads the variables of systemd and removes them, so that no child speaks in our name. */
-export function systemdNotify(env: Env = process.env, pid = process.pid): SystemdNotify {
+/** Reads the variables of systemd and removes them before it returns, so that no child speaks in our name. */
+export async function systemdNotify(env: Env = process.env, pid = process.pid): Promise<SystemdNotify> {
   const { NOTIFY_SOCKET: target, WATCHDOG_USEC: usec, WATCHDOG_PID: watched } = env
   for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete env[name]
   if (target === undefined || !/^[@/]./.test(target)) return SILENT
-  const send = target.startsWith('@') ? toAbstractName(target) : toPath(target)
+  const send = target.startsWith('@') ? toAbstractName(target) : await toPath(target)
   const isWatched = /^\d{1,18}$/.test(usec ?? '') && (watched === undefined || Number(watched) === pid)
   // Half of the limit, as sd_watchdog_enabled(3) advises. From the event loop: one that hangs is what it is to find.
   const watchdog = isWatched
@@ -53,7 +52,9 @@ const SILENT: SystemdNotify = {
   close() {},
 }
 
-function toPath(path: string): Send {
+/** Its addon is loaded where somebody listens: a supervisor without systemd needs none of it. */
+async function toPath(path: string): Promise<Send> {
+  const { DgramSocket } = await import('node-unix-socket')
   const socket = new DgramSocket()
   // systemd restarts now and then; nobody may be there for a moment.
   socket.on('error', () => {})

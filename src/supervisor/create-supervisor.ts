@@ -51,6 +51,7 @@ class RunningSupervisor implements Supervisor {
   readonly #history: string | null
   readonly #historian: Historian | null
   #ended: Promise<void> | null = null
+  #followed: AnyActorRef | undefined
 
   constructor(core: SupervisorCore) {
     this.#core = core
@@ -66,10 +67,6 @@ class RunningSupervisor implements Supervisor {
       input: { policy: core.policy },
       clock: pollClock as never,
       ...watchedBy(
-        (event) => {
-          if (event.type !== '@xstate.snapshot' || (event.actorRef as AnyActorRef).id !== 'swap') return
-          core.enterPhase(swapPhase((event.snapshot as unknown as { value: StateValue }).value))
-        },
         this.#tap?.as('supervisor'),
         historian && ((event) => historian.observe(event)),
         machineObserver('supervisor'),
@@ -176,6 +173,7 @@ class RunningSupervisor implements Supervisor {
     await new Promise<void>((resolve) => {
       this.#actor.subscribe({
         next: (snapshot) => {
+          this.#follow(snapshot.children.swap as AnyActorRef | undefined)
           if (snapshot.hasTag('serving') && !snapshot.hasTag('swapping'))
             core.noteIncumbent(snapshot.context.primitivePid)
           else if (snapshot.hasTag('degraded')) core.noteIncumbent(null)
@@ -195,6 +193,18 @@ class RunningSupervisor implements Supervisor {
     core.processes.forgetAll()
     core.refuse(supervisorError('ERR_HANDOFF_STOPPED', []))
     this.#tap?.stop()
+  }
+
+  /** The phases of a swap, for whoever looks: told by its own machine, from its first state on. */
+  #follow(swap: AnyActorRef | undefined): void {
+    if (swap === undefined || swap === this.#followed) return
+    this.#followed = swap
+    const enter = ({ status, value }: { status: string; value: StateValue }): void => {
+      if (status === 'active') this.#core.enterPhase(swapPhase(value))
+    }
+    enter(swap.getSnapshot())
+    // What its machine throws is its parent's to hear.
+    swap.subscribe({ next: enter, error() {} })
   }
 
   #takesSwaps(): boolean {

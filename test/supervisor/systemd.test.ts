@@ -42,7 +42,7 @@ describe('the notify protocol', () => {
   test('says each thing in its own datagram, to a path, and forgets the variables', async () => {
     const { path, told } = systemd()
     const env: Record<string, string | undefined> = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '4000', WATCHDOG_PID: '7' }
-    const notify = systemdNotify(env, 7)
+    const notify = await systemdNotify(env, 7)
     expect(env).toEqual({})
     notify.ready('pid 1 serves\nreally')
     notify.status('swapping')
@@ -60,11 +60,11 @@ describe('the notify protocol', () => {
     ])
   })
 
-  test('a watchdog that is meant for another process, no socket, a socket nobody reads: nothing happens', () => {
+  test('a watchdog that is meant for another process, no socket, a socket nobody reads: nothing happens', async () => {
     vi.useFakeTimers()
     const gone = { NOTIFY_SOCKET: '/nowhere/at/all', WATCHDOG_USEC: '1000', WATCHDOG_PID: '7' }
     for (const env of [gone, { NOTIFY_SOCKET: '@handoff-nobody-reads-this' }, {}, { NOTIFY_SOCKET: 'vsock:2' }]) {
-      const notify = systemdNotify(env as NodeJS.ProcessEnv, 8)
+      const notify = await systemdNotify(env as NodeJS.ProcessEnv, 8)
       notify.ready('fine')
       expect(vi.getTimerCount()).toBe(0)
       notify.close()
@@ -85,7 +85,8 @@ print("bound",flush=True); print(s.recv(100).decode(),flush=True)`,
       said += chunk
     })
     await until(() => (said.includes('bound') ? true : null))
-    systemdNotify({ NOTIFY_SOCKET: `@${name}` }).ready('ok')
+    const notify = await systemdNotify({ NOTIFY_SOCKET: `@${name}` })
+    notify.ready('ok')
     await once(reader, 'exit')
     expect(said).toBe('bound\nREADY=1\nSTATUS=ok\n')
   })

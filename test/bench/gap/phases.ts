@@ -10,8 +10,10 @@ export interface Gap {
   readonly seal: number
   readonly open: number
   readonly goLive: number
+  /** CPU time of the three processes, each from its first word in the gap to its last: what a busy machine does not blur. */
+  readonly cpu: number
 }
-export const PHASES = ['total', 'hops', 'supervisor', 'drain', 'seal', 'open', 'goLive'] as const
+export const PHASES = ['total', 'hops', 'supervisor', 'drain', 'seal', 'open', 'goLive', 'cpu'] as const
 
 /** What the supervisor says and hears inside of the gap, in order, and what happens at the other ends meanwhile. */
 const STEPS = [
@@ -45,14 +47,20 @@ export function gapsOf(moments: readonly Moment[], supervisorPid: number): Gap[]
     const sums: Record<string, number> = { drain: (drained.at - stopped.at) / 1000 }
     let at = heard - 1
     let since = drained.at
+    const first = new Map<number, Moment>([[stopped.pid, stopped]])
+    const newest = new Map<number, Moment>([[drained.pid, drained]])
     for (const [phase, what, who] of STEPS) {
       at = next(at, what, who)
       const moment = moments[at]
       if (moment === undefined) throw new Error(`a gap ended before ${what}`)
       sums[phase] = (sums[phase] ?? 0) + (moment.at - since) / 1000
       since = moment.at
+      if (!first.has(moment.pid)) first.set(moment.pid, moment)
+      newest.set(moment.pid, moment)
     }
-    gaps.push({ ...(sums as unknown as Gap), total: (since - stopped.at) / 1000 })
+    let cpu = 0
+    for (const [pid, { cpu: at }] of newest) cpu += at - (first.get(pid)?.cpu ?? at)
+    gaps.push({ ...(sums as unknown as Gap), total: (since - stopped.at) / 1000, cpu })
     from = at
   }
 }
