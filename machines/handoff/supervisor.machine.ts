@@ -297,7 +297,10 @@ export const supervisorMachine = setup({
               {
                 guard: ({ event }) => event.output.answeringPid !== null,
                 target: '#supervisor.failed',
-                actions: { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
+                actions: [
+                  { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+                  { type: 'noteFailure', params: 'ERR_HANDOFF_LISTENERS' },
+                ],
               },
               // Stopped or overloaded, but there: it is worth as much as one that the journal names (INV-07).
               {
