@@ -1,5 +1,6 @@
 /** What the supervisor machine remembers, and what it makes of that when it reports. */
 import type { FailureCode } from './failures.js'
+import type { RehearsedEvent } from './messages.js'
 import type { Policy } from './policy.js'
 import type { SwapOutput } from './swap.machine.js'
 
@@ -36,6 +37,20 @@ export interface SupervisorContext {
   /** How the rehearsal goes, once that is known; the first word counts. */
   readonly verdict: 'passed' | FailureCode | null
 }
+
+export type SupervisorEvents =
+  | { readonly type: 'swap.requested' }
+  /** Start the new build as a successor up to its Hello, and end it again. */
+  | { readonly type: 'rehearsal.requested' }
+  | RehearsedEvent
+  /** The primitive ended, outside a swap; inside one the swap hears of it. The process of a rehearsal, too. */
+  | { readonly type: 'primitive.exited'; readonly pid: number }
+  /** SIGTERM or SIGINT, or stop(). A second one ends at once. */
+  | { readonly type: 'operator.stopped' }
+  /** Leave, and let the primitive serve on: the next supervisor adopts it. */
+  | { readonly type: 'operator.left' }
+  /** The limits were changed: they hold for every wait and every swap that begins from now on. */
+  | { readonly type: 'operator.reconfigured'; readonly policy: Policy }
 
 export interface Look {
   /** The process that answers Hello on the control path. */

@@ -9,7 +9,6 @@
 import { and, assign, not, setup } from 'xstate'
 import { unboundAction, unboundActor } from '../effects.js'
 import type { FailureCode } from './failures.js'
-import type { RehearsedEvent } from './messages.js'
 import { type Policy, respawnPauseMs } from './policy.js'
 import {
   cancelled,
@@ -19,25 +18,12 @@ import {
   REFUSALS,
   rehearsalReport,
   type SupervisorContext,
+  type SupervisorEvents,
   type SupervisorInput,
 } from './supervisor-context.js'
 import { type SwapOutput, swapMachine } from './swap.machine.js'
 
-export type { Look, SupervisorContext, SupervisorInput } from './supervisor-context.js'
-
-export type SupervisorEvents =
-  | { readonly type: 'swap.requested' }
-  /** Start the new build as a successor up to its Hello, and end it again. */
-  | { readonly type: 'rehearsal.requested' }
-  | RehearsedEvent
-  /** The primitive ended, outside a swap; inside one the swap hears of it. The process of a rehearsal, too. */
-  | { readonly type: 'primitive.exited'; readonly pid: number }
-  /** SIGTERM or SIGINT, or stop(). A second one ends at once. */
-  | { readonly type: 'operator.stopped' }
-  /** Leave, and let the primitive serve on: the next supervisor adopts it. */
-  | { readonly type: 'operator.left' }
-  /** The limits were changed: they hold for every wait and every swap that begins from now on. */
-  | { readonly type: 'operator.reconfigured'; readonly policy: Policy }
+export type { Look, SupervisorContext, SupervisorEvents, SupervisorInput } from './supervisor-context.js'
 
 export const supervisorMachine = setup({
   types: {
@@ -402,10 +388,18 @@ export const supervisorMachine = setup({
                 actions: { type: 'notePrimitive', params: ({ event }) => event.output.pid },
               },
             ],
-            onError: {
-              target: '#supervisor.pausing',
-              actions: ['clearJournal', 'countFailure', { type: 'noteFailure', params: 'ERR_HANDOFF_SPAWN' }],
-            },
+            onError: [
+              // The stop that follows clears the journal.
+              {
+                guard: 'isStopOwed',
+                target: '#supervisor.pausing',
+                actions: ['countFailure', { type: 'noteFailure', params: 'ERR_HANDOFF_SPAWN' }],
+              },
+              {
+                target: '#supervisor.pausing',
+                actions: ['clearJournal', 'countFailure', { type: 'noteFailure', params: 'ERR_HANDOFF_SPAWN' }],
+              },
+            ],
           },
         },
         confirming: {
@@ -775,7 +769,12 @@ export const supervisorMachine = setup({
     stopping: {
       initial: 'deciding',
       states: {
-        deciding: { always: [{ guard: 'hasPrimitive', target: 'asking' }, { target: '#supervisor.stopped' }] },
+        deciding: {
+          always: [
+            { guard: 'hasPrimitive', target: 'asking' },
+            { target: '#supervisor.stopped', actions: 'clearJournal' },
+          ],
+        },
         asking: {
           entry: { type: 'signalPrimitive', params: { signal: 'SIGTERM' } },
           on: { 'operator.stopped': 'killing' },

@@ -76,6 +76,21 @@ describe('a program that dies', () => {
     expect(isAlive(hung)).toBe(false)
   })
 
+  test('stopped between two starts: it ends at once and leaves nothing, no journal either', async () => {
+    const made = await rig({ toml: 'respawn_backoff_ms = 1\nrespawn_backoff_max_secs = 3600\ncrash_loop_limit = 2' })
+    await made.start()
+    made.build('broken', 'crash-before-ready')
+    tryKill((await made.get()).pid, 'SIGKILL')
+    await until(async () => ((await made.status()).state === 'pausing.crashLooping' ? true : null))
+    expect(made.leftFiles()).toContain('journal') // of the start that failed, for whoever comes after a kill
+    const exited = once(child(made), 'exit')
+    child(made).kill('SIGTERM')
+    expect(await exited).toEqual([0, null])
+    expect(made.living()).toEqual([])
+    // A program that was killed could not take its sockets away; the next one does.
+    expect(made.leftFiles().filter((name) => !name.startsWith('control.sock'))).toEqual([])
+  })
+
   test('a swap to a broken build in a crash loop says that nobody serves', async () => {
     const made = await rig({ toml: 'respawn_backoff_ms = 50' })
     await made.start()

@@ -529,7 +529,7 @@ const contracts: Contract<Memory>[] = [
         then.retiring.length === 0 &&
         moment.event.type === 'primitive.exited' &&
         !isExitOf(memory.primitive, moment)
-      const isStopped = mode === 'stopping' && isExitOf(memory.primitive, moment)
+      const isStopped = isOver(moment) && then.mode === 'stopping'
       const isStarted = mode === 'starting' && isDone(moment, 'confirmServing')
       // What was written down before a start stands for nobody: none began, or it failed.
       const isUnstarted =
