@@ -96,7 +96,9 @@ export async function torture(clients: number, port: number): Promise<Torture> {
       const expected = await act(client)
       for (let count = 0; count < expected; count++) {
         const answer = await client.answer()
-        counts.push(Number(answer.body.split(' ')[1]))
+        const count = answer.body.split(' ')[1]
+        if (count === 'sealed') problems.push(`round ${round}: in flight when the data was sealed`)
+        else counts.push(Number(count))
         if (answer.status !== 200) problems.push(`round ${round}: status ${answer.status}`)
         if (answer.headers.connection !== 'keep-alive') problems.push(`round ${round}: ${answer.headers.connection}`)
       }
