@@ -1,6 +1,6 @@
 /** A bound listener with an attached server on it, and what it takes to leave nothing behind. */
 import { EventEmitter, once } from 'node:events'
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Server } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
@@ -18,6 +18,12 @@ export interface Rig {
   connectMany(count: number): Promise<RawClient[]>
 }
 
+const NODES_OWN_KEEP_ALIVE_MS = createServer().keepAliveTimeout
+
+/** With the keep-alive time of Node's own a machine that stands still for it closes what a test holds open. */
+const isImpatient = (server: Server): server is HttpServer =>
+  server instanceof HttpServer && server.keepAliveTimeout === NODES_OWN_KEEP_ALIVE_MS
+
 export function listenerRig(): Rig {
   const bound = bindListener({ name: 'http', address: '127.0.0.1:0', backlog: BACKLOG })
   const port = (bound.address as { port: number }).port
@@ -32,6 +38,7 @@ export function listenerRig(): Rig {
     bound,
     port,
     attach(server, options) {
+      if (isImpatient(server)) server.keepAliveTimeout = 120_000
       const handle = attachServer({ name: 'http', fd: bound.fd, backlog: BACKLOG }, server, options)
       handles.push(handle)
       return handle
