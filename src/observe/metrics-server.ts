@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
 import { observeError } from '../errors/observe.js'
-import { parseAddress } from '../os/listeners.js'
 import { type StagedUnixServer, stageUnixServer } from '../os/unix-socket.js'
+import { checkMetricsAddress } from './metrics-address.js'
 
 export interface MetricsServer {
   /** `127.0.0.1:9464` or `unix:/path`. */
@@ -31,14 +31,6 @@ export async function serveMetrics(registry: Registry, text: string): Promise<Me
   await listen(server, staged === null ? { host: '127.0.0.1', ...address } : { fd: staged.fd }, text)
   staged?.publish()
   return { address: staged === null ? addressOf(server) : text, close: () => close(server, staged) }
-}
-
-/** Metrics name builds and reasons: they are for this machine, and a proxy of the operator's choice. */
-export function checkMetricsAddress(text: string) {
-  const address = parseAddress(text)
-  const isLocal = address.kind === 'unix' || address.host === '127.0.0.1' || address.host === '::1'
-  if (!isLocal) throw observeError('ERR_HANDOFF_USAGE_METRICS_ADDRESS', [text])
-  return address
 }
 
 async function listen(server: Server, where: object, text: string): Promise<void> {

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { checkPolicy, type Policy } from '../../machines/handoff/policy.js'
 import { configError } from '../errors/config.js'
 import type { HandoffError } from '../errors/handoff-error.js'
-import { checkMetricsAddress } from '../observe/metrics-server.js'
+import { checkMetricsAddress } from '../observe/metrics-address.js'
 import { checkListenerNames, DEFAULT_BACKLOG, parseAddress } from '../os/listeners.js'
 import {
   ALL_KEYS,

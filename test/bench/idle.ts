@@ -10,8 +10,8 @@ import type { BenchOptions } from './options.js'
 import { type Row, row } from './table.js'
 
 const daemon = fileURLToPath(new URL('gap/daemon.mjs', import.meta.url))
-/** Before it counts as quiet, s: the last swap's processes have gone, garbage has been collected. */
-const SETTLE_SECONDS = 3
+/** Before it counts as quiet, s: the last swap's processes and clients have gone, and V8 has collected what they left. */
+const SETTLE_SECONDS = 15
 
 interface Footprint {
   readonly rssMB: number
