@@ -17,7 +17,10 @@ export interface SupervisorContext {
   readonly primitivePid: number | null
   /** Pids that the journal of a dead supervisor names. */
   readonly journaled: readonly number[]
-  /** A predecessor began a start and nobody wrote down which process it is: it may be the one that holds the addresses. */
+  /**
+   * A predecessor began a start and nobody wrote down which process it is, or may have: its journal named others, or who was
+   * found has died. It may be the one that holds the addresses.
+   */
   readonly begun: boolean
   /** How often who serves did not give its listeners back while another could not be bound in their place. */
   readonly refusals: number

@@ -192,6 +192,7 @@ export const supervisorMachine = setup({
                     target: '#supervisor.recovering.adopting',
                     actions: [
                       { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+                      { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
                       { type: 'noteRetiring', params: ({ event }) => leftoversOf(event.output) },
                       { type: 'retireLeftovers', params: ({ event }) => ({ pids: leftoversOf(event.output) }) },
                     ],
@@ -199,9 +200,14 @@ export const supervisorMachine = setup({
                   { guard: ({ event }) => event.output.livingPids.length > 0, target: 'settling' },
                   // Its word stays in the journal until our own start takes its place.
                   { guard: 'isBegun', target: '#supervisor.recovering.binding' },
+                  // So may be what the last of those it names had begun.
                   {
                     target: '#supervisor.recovering.binding',
-                    actions: ['clearJournal', { type: 'notePids', params: [] }],
+                    actions: [
+                      'clearJournal',
+                      { type: 'noteBegun', params: ({ context }) => context.journaled.length > 0 },
+                      { type: 'notePids', params: [] },
+                    ],
                   },
                 ],
                 onError: 'settling',
@@ -252,8 +258,8 @@ export const supervisorMachine = setup({
                 ],
               },
             ],
-            // It died meanwhile, and the address is held by somebody else; or it keeps what it has.
-            onError: { target: 'lookingForHolder', actions: 'countRefusal' },
+            // It keeps what it has; or it died meanwhile, and who holds the address was begun by its supervisor too.
+            onError: { target: 'lookingForHolder', actions: ['countRefusal', { type: 'noteBegun', params: true }] },
           },
         },
         binding: {
@@ -326,7 +332,10 @@ export const supervisorMachine = setup({
                   {
                     guard: ({ event }) => event.output.answeringPid !== null,
                     target: '#supervisor.recovering.adopting',
-                    actions: { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+                    actions: [
+                      { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
+                      { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
+                    ],
                   },
                   { target: 'binding' },
                 ],

@@ -27,7 +27,7 @@ interface Memory {
   readonly mode: Mode
   readonly search: Search
   readonly journaled: readonly number[]
-  /** The journal tells of a start and not of its process. */
+  /** The journal tells of a start and not of its process, or who was found had processes beside it. */
   readonly begun: boolean
   /** How often who serves kept its listeners. */
   readonly refusals: number
@@ -235,10 +235,7 @@ function after(memory: Memory, moment: Moment): Memory {
     ...(memory.search === 'recover' && found !== null && memory.mode === 'recovering' ? leftovers(moment) : []),
     ...(output?.retiringPid == null ? [] : [output.retiringPid]),
   ]
-  const isRecovery = memory.mode === 'recovering' && memory.search === 'recover'
-  const retiring = [...new Set(joined)]
-    .filter((pid) => pid !== ended || (isRecovery && event.type !== 'primitive.exited'))
-    .sort()
+  const retiring = [...new Set(joined)].filter((pid) => pid !== ended).sort()
   const isTaken = isRequest(moment) && does(moment, 'refuseSwap') === 0
   const isPaid = isSearching && memory.owed && (found !== null || memory.search === 'answer')
   const isConfirmed = isDone(moment, 'confirmServing') && memory.mode === 'starting'
@@ -254,7 +251,9 @@ function after(memory: Memory, moment: Moment): Memory {
         ? []
         : memory.journaled,
     refusals: Math.min(memory.refusals + (isFailed(moment, 'takeListeners') ? 1 : 0), 2),
-    begun: isDone(moment, 'readJournal') ? (event.output as { begun: boolean }).begun : memory.begun,
+    begun: isDone(moment, 'readJournal')
+      ? (event.output as { begun: boolean }).begun
+      : memory.begun || isFailed(moment, 'takeListeners') || (isBlank(memory, moment) && memory.journaled.length > 0),
     primitive,
     retiring,
     failures: stable
