@@ -6,9 +6,9 @@ export const EQUIVALENT: Readonly<Record<string, Readonly<Record<string, string>
   supervisor: {
     'supervisor.swapping done(swap) #1: swapActions retireIncumbent[2] reportOutcome':
       'who asked hears the answer in a later turn than this one, and after a death between the two nobody has been retired either way',
-    'supervisor.lookingOnceMore done(lookAround) #0: swapActions watchPrimitive[2] clearJournal': WATCHED,
-    'supervisor.looking done(lookAround) #0: swapActions watchPrimitive[2] clearJournal': WATCHED,
-    'supervisor.looking done(lookAround) #1: swapActions watchPrimitive[2] clearJournal': WATCHED,
+    'supervisor.lookingOnceMore done(lookAround) #0: swapActions watchPrimitive[1] clearJournal': WATCHED,
+    'supervisor.looking done(lookAround) #0: swapActions watchPrimitive[1] clearJournal': WATCHED,
+    'supervisor.looking done(lookAround) #1: swapActions watchPrimitive[1] clearJournal': WATCHED,
   },
   swap: {
     'swap.undoing.tellingIncumbent entry: swapActions closeSuccessorChannel[0] recordJournal':

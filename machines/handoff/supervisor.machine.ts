@@ -80,6 +80,11 @@ export const supervisorMachine = setup({
     notePids: assign({ journaled: (_, pids: readonly number[]) => pids }),
     noteBegun: assign({ begun: (_, begun: boolean) => begun }),
     notePrimitive: assign({ primitivePid: (_, pid: number | null) => pid }),
+    /** Who serves is nobody that is to end. */
+    noteFound: assign({
+      primitivePid: (_, pid: number | null) => pid,
+      retiring: ({ context }, pid) => context.retiring.filter((other) => other !== pid),
+    }),
     noteRetiring: assign({
       retiring: ({ context }, pids: readonly number[]) => [...new Set([...context.retiring, ...pids])].sort(),
     }),
@@ -191,8 +196,7 @@ export const supervisorMachine = setup({
                     guard: ({ event }) => event.output.answeringPid !== null,
                     target: '#supervisor.recovering.adopting',
                     actions: [
-                      { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
-                      { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
+                      { type: 'noteFound', params: ({ event }) => event.output.answeringPid },
                       { type: 'noteRetiring', params: ({ event }) => leftoversOf(event.output) },
                       { type: 'retireLeftovers', params: ({ event }) => ({ pids: leftoversOf(event.output) }) },
                     ],
@@ -280,10 +284,7 @@ export const supervisorMachine = setup({
               {
                 guard: and([({ event }) => event.output.answeringPid !== null, not('isRefused')]),
                 target: 'adopting',
-                actions: [
-                  { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
-                  { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
-                ],
+                actions: { type: 'noteFound', params: ({ event }) => event.output.answeringPid },
               },
               // It serves on without us: to ask again and again would only cost it time.
               {
@@ -332,10 +333,7 @@ export const supervisorMachine = setup({
                   {
                     guard: ({ event }) => event.output.answeringPid !== null,
                     target: '#supervisor.recovering.adopting',
-                    actions: [
-                      { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
-                      { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
-                    ],
+                    actions: { type: 'noteFound', params: ({ event }) => event.output.answeringPid },
                   },
                   { target: 'binding' },
                 ],
@@ -508,7 +506,6 @@ export const supervisorMachine = setup({
             guard: { type: 'isLastRetiring', params: ({ event }) => event.pid },
             actions: [{ type: 'noteEnded', params: ({ event }) => event.pid }, 'clearJournal'],
           },
-          { actions: { type: 'noteEnded', params: ({ event }) => event.pid } },
         ],
         'operator.stopped': 'stopping',
         'operator.left': 'stopped',
@@ -610,20 +607,17 @@ export const supervisorMachine = setup({
       tags: ['serving', 'swapping'],
       always: { guard: not('hasRetiring'), target: 'swapping' },
       on: {
-        'primitive.exited': [
-          {
-            guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
-            // What was asked for is still due: the retired one may serve again, or the new build is started at once.
-            target: 'looking',
-            actions: [
-              'countFailure',
-              'noteOwed',
-              { type: 'notePrimitive', params: null },
-              { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_EXITED' },
-            ],
-          },
-          { actions: { type: 'noteEnded', params: ({ event }) => event.pid } },
-        ],
+        'primitive.exited': {
+          guard: { type: 'isPrimitive', params: ({ event }) => event.pid },
+          // What was asked for is still due: the retired one may serve again, or the new build is started at once.
+          target: 'looking',
+          actions: [
+            'countFailure',
+            'noteOwed',
+            { type: 'notePrimitive', params: null },
+            { type: 'noteFailure', params: 'ERR_HANDOFF_INCUMBENT_EXITED' },
+          ],
+        },
         'operator.stopped': { target: 'stopping', actions: { type: 'reportOutcome', params: cancelled } },
         'operator.left': { target: 'stopped', actions: { type: 'reportOutcome', params: cancelled } },
       },
@@ -725,8 +719,7 @@ export const supervisorMachine = setup({
             guard: ({ event }) => event.output.answeringPid !== null,
             target: 'clearing',
             actions: [
-              { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
-              { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
+              { type: 'noteFound', params: ({ event }) => event.output.answeringPid },
               { type: 'watchPrimitive', params: ({ event }) => ({ pid: event.output.answeringPid ?? 0 }) },
               'clearJournal',
               'notePaid',
@@ -751,8 +744,7 @@ export const supervisorMachine = setup({
             guard: and([({ event }) => event.output.answeringPid !== null, 'isOwed']),
             target: 'clearing',
             actions: [
-              { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
-              { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
+              { type: 'noteFound', params: ({ event }) => event.output.answeringPid },
               { type: 'watchPrimitive', params: ({ event }) => ({ pid: event.output.answeringPid ?? 0 }) },
               'clearJournal',
               'notePaid',
@@ -762,8 +754,7 @@ export const supervisorMachine = setup({
             guard: ({ event }) => event.output.answeringPid !== null,
             target: 'serving',
             actions: [
-              { type: 'notePrimitive', params: ({ event }) => event.output.answeringPid },
-              { type: 'noteEnded', params: ({ event }) => event.output.answeringPid ?? 0 },
+              { type: 'noteFound', params: ({ event }) => event.output.answeringPid },
               { type: 'watchPrimitive', params: ({ event }) => ({ pid: event.output.answeringPid ?? 0 }) },
               'clearJournal',
             ],

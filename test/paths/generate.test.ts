@@ -6,6 +6,6 @@ import { EVERYTHING } from './trace.js'
 
 test('each state and transition of each machine is on a path, or is told with the reason why not', () => {
   const taken = new Set(cover().flatMap(({ takes }) => takes))
-  expect(EVERYTHING.filter((id) => !taken.has(id))).toEqual(Object.keys(NOT_DRIVEN))
+  expect(EVERYTHING.filter((id) => !taken.has(id)).sort()).toEqual(Object.keys(NOT_DRIVEN).sort())
   expect(Object.values(NOT_DRIVEN).filter((reason) => reason.length < 20)).toEqual([])
 }, 240_000)
