@@ -10,37 +10,41 @@ import { torture } from '../daemon/attach/torture.js'
 import { applied, NODES, ROUNDS, Scene, upTo } from './connection-scene.js'
 import { gone, until } from './harness.js'
 
-test('clients of every shape stay connected over good swaps, failed seals and successors killed after the cut', async () => {
-  await using scene = await Scene.start()
-  const load = await torture(30, await scene.port())
-  await load.more(200)
-  const fds: number[] = []
-  const told: (number | undefined)[] = []
-  const hop = async (flags: string[], result: SwapOutcome['result']): Promise<void> => {
-    const outcome = await scene.swap(...flags)
-    expect([outcome.result, outcome.reason]).toEqual([result, result === 'committed' ? null : expect.any(String)])
-    if (outcome.connections !== undefined) told.push(countOf(outcome.connections))
+test(
+  'clients of every shape stay connected over good swaps, failed seals and successors killed after the cut',
+  async () => {
+    await using scene = await Scene.start()
+    const load = await torture(30, await scene.port())
     await load.more(200)
+    const fds: number[] = []
+    const told: (number | undefined)[] = []
+    const hop = async (flags: string[], result: SwapOutcome['result']): Promise<void> => {
+      const outcome = await scene.swap(...flags)
+      expect([outcome.result, outcome.reason]).toEqual([result, result === 'committed' ? null : expect.any(String)])
+      if (outcome.connections !== undefined) told.push(countOf(outcome.connections))
+      await load.more(200)
+      expect(load.problems).toEqual([])
+      fds.push(await scene.openFds())
+    }
+    for (let round = 0; round < Math.max(ROUNDS, NODES.length); round++) {
+      await hop(['--seal-fails'], 'committed')
+      await hop([], 'rolledBack')
+      await hop(['--crash-in-open'], 'rolledBack')
+      await hop(['--early'], 'committed')
+    }
+    // Each of the thirty moved or stayed, at every cut that held; of a swap that was taken back there is nothing to tell.
+    expect(told).toEqual(Array.from({ length: fds.length / 2 }, () => 30))
+    scene.world.forgiveFiles()
+    await load.stop()
     expect(load.problems).toEqual([])
-    fds.push(await scene.openFds())
-  }
-  for (let round = 0; round < Math.max(ROUNDS, NODES.length); round++) {
-    await hop(['--seal-fails'], 'committed')
-    await hop([], 'rolledBack')
-    await hop(['--crash-in-open'], 'rolledBack')
-    await hop(['--early'], 'committed')
-  }
-  // Each of the thirty moved or stayed, at every cut that held; of a swap that was taken back there is nothing to tell.
-  expect(told).toEqual(Array.from({ length: fds.length / 2 }, () => 30))
-  scene.world.forgiveFiles()
-  await load.stop()
-  expect(load.problems).toEqual([])
-  expect(applied(load.counts)).toEqual(upTo(load.counts.length))
-  // A request may hold a descriptor or two more at one look than at another; a leak would grow by thirty a swap.
-  expect(Math.max(...fds) - Math.min(...fds)).toBeLessThan(15)
-  const adopted = scene.logged('handoff.adopted').map(({ connections }) => connections)
-  expect(adopted).toEqual(adopted.map(() => 30))
-}, 240_000)
+    expect(applied(load.counts)).toEqual(upTo(load.counts.length))
+    // A request may hold a descriptor or two more at one look than at another; a leak would grow by thirty a swap.
+    expect(Math.max(...fds) - Math.min(...fds)).toBeLessThan(15)
+    const adopted = scene.logged('handoff.adopted').map(({ connections }) => connections)
+    expect(adopted).toEqual(adopted.map(() => 30))
+  },
+  ROUNDS * 120_000,
+)
 
 const countOf = ({ moved, staying }: ConnectionTally): number =>
   Object.values(staying).reduce((sum, count) => sum + count, moved)
