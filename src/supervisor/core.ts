@@ -197,7 +197,7 @@ export class SupervisorCore {
     })
   }
 
-  /** Living processes of what the last supervisor left unfinished; `begun`: a start whose process it had no time to name. */
+  /** Living processes of what the last supervisor left unfinished; `begun`: somebody was being started whom it had no time to name. */
   readJournal(): { pids: readonly number[]; begun: boolean } {
     const left = this.journal.read()
     if (left === null) return { pids: [], begun: false }
@@ -212,7 +212,7 @@ export class SupervisorCore {
       isSwap(left) ? 'the last supervisor ended in mid-swap' : 'the last supervisor ended while it started a program',
     )
     if (isSwap(left)) this.#interrupted = left
-    return { pids, begun: !isSwap(left) && left.successorPid === null }
+    return { pids, begun: left.successorPid === null }
   }
 
   /** Tells how the interrupted swap ended, once somebody serves or nobody is left who could. */

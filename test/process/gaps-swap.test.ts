@@ -53,6 +53,7 @@ test('gap-02 S dies after Begin while N needs longer than any limit of O: O park
   world.openGate('gate')
   await until(async () => (await world.hello())?.pid === pid)
   await until(() => world.processes().length === 1)
+  expect(world.processes()[0]?.pid).toBe(pid)
   await world.kill(pid)
 })
 
@@ -88,6 +89,8 @@ test('gap-04 a drain that fails: O accepts again before anybody is told, and is 
   const incumbent = await world.incumbentPid()
   const clients = await world.clients()
   expect(await world.swap()).toMatchObject({ result: 'rolledBack', code: 'ERR_HANDOFF_DRAIN_FAILED' })
+  // It has happened by the time that the outcome is known: nothing is waited for.
+  expect(world.story({ pid: incumbent, hook: 'resume' })).toHaveLength(1)
   expect((await world.root()).pid).toBe(incumbent)
   expect(world.story({ pid: incumbent, hook: 'resume' })).toHaveLength(1)
   await clients.expectUnnoticed()

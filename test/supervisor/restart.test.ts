@@ -343,6 +343,19 @@ describe('gap-19: recovery recovers', () => {
       expect(made.living()).toContain(incumbent?.pid)
     })
 
+    test('the same for a successor that had no name yet, and holds the addresses until it has noticed', async () => {
+      const made = await rig()
+      const incumbent = spawn('true')
+      await once(incumbent, 'exit')
+      writeJournal(made, incumbent.pid as number, null)
+      const successor = createServer().listen(made.port, '127.0.0.1')
+      await once(successor, 'listening')
+      await made.start({ wait: false })
+      await until(async () => endedOr(made, (await stateOf(made))?.startsWith('recovering.awaitingHolder') === true))
+      successor.close()
+      expect((await made.served()).lastSwap).toMatchObject({ code: 'ERR_HANDOFF_STATE_SUPERVISOR_DIED' })
+    })
+
     test('an address that a stranger holds is waited for no longer than a start may take', async () => {
       const made = await rig({ toml: 'open_secs = 0.5' })
       const stranger = createServer().listen(made.port, '127.0.0.1')
