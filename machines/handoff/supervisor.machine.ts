@@ -400,7 +400,7 @@ export const supervisorMachine = setup({
               {
                 guard: 'isStopOwed',
                 target: '#supervisor.pausing',
-                actions: ['countFailure', { type: 'noteFailure', params: 'ERR_HANDOFF_SPAWN' }],
+                actions: { type: 'noteFailure', params: 'ERR_HANDOFF_SPAWN' },
               },
               {
                 target: '#supervisor.pausing',
