@@ -212,7 +212,8 @@ export class SupervisorCore {
       isSwap(left) ? 'the last supervisor ended in mid-swap' : 'the last supervisor ended while it started a program',
     )
     if (isSwap(left)) this.#interrupted = left
-    return { pids, begun: left.successorPid === null }
+    // While one that it names lives, that one is waited for first; what it had begun, too, comes after.
+    return { pids, begun: left.successorPid === null && pids.length === 0 }
   }
 
   /** Tells how the interrupted swap ended, once somebody serves or nobody is left who could. */
