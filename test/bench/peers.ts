@@ -3,11 +3,12 @@
  * installed is named, with the way to install it. Never part of a test: what it needs is nobody's dependency.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isAlive } from '../../src/os/processes.js'
 import { Line } from './gap/line.js'
 import { loadRows } from './load.js'
 import { type LoadResult, load } from './load-clients.js'
@@ -91,18 +92,19 @@ if (cluster.isPrimary) {
 http { access_log off; ${logs.join(' ')} keepalive_requests 1000000;
 server { listen 127.0.0.1:${port} backlog=4096; location / { return 200 ok; } } }`,
       )
-      run('nginx', '-c', config)
+      // It executes itself again by the name it was called by, and looks in no PATH.
+      run(spawnSync('which', ['nginx'], { encoding: 'utf8' }).stdout.trim(), '-c', config)
       await untilAnswers(port)
-      const { readFileSync } = await import('node:fs')
       const pid = () => Number(readFileSync(join(dir, 'pid'), 'utf8'))
       return {
         port,
         async reload() {
           const old = pid()
           process.kill(old, 'SIGUSR2')
-          await sleep(RELOAD_MS / 2)
+          // The new one writes its pid when it serves. A master that has not ended yet refuses the next USR2.
+          while (!existsSync(join(dir, 'pid')) || pid() === old) await sleep(10)
           process.kill(old, 'SIGQUIT')
-          await sleep(RELOAD_MS / 2)
+          while (isAlive(old)) await sleep(10)
         },
         stop: async () => void process.kill(pid(), 'SIGTERM'),
       }
