@@ -467,6 +467,8 @@ static napi_value init(napi_env env, napi_value exports) {
     set_named(env, exports, functions[i].name, function);
   }
   set_named(env, exports, "constants", make_constants(env));
+  /* What it was compiled from, for src/os/native.ts: an addon of yesterday has functions of the same names. */
+  set_named(env, exports, "sources", make_string(env, HANDOFF_SOURCES, NAPI_AUTO_LENGTH));
   set_named(env, exports, "Poll", poll_class(env));
   set_named(env, exports, "Readiness", readiness_class(env));
   set_named(env, exports, "Writer", writer_class(env));

@@ -1,8 +1,9 @@
 // Builds the addon when the package is installed, and says plainly what is missing when that cannot work.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { sourcesDigest, sourcesModule } from './sources.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const windows = process.platform === 'win32'
@@ -77,3 +78,8 @@ if (built.status !== 0) {
     'Then: npm rebuild handoff-machines',
   ])
 }
+
+const digest = sourcesModule(sourcesDigest())
+const noted = join(root, 'src', 'os', 'native-sources.ts')
+// An installed package was published with both alike, and may be read-only.
+if (!existsSync(noted) || readFileSync(noted, 'utf8') !== digest) writeFileSync(noted, digest)

@@ -7,6 +7,11 @@ export const osErrors = {
     now: 'nothing was started',
     todo: 'run `npm rebuild handoff-machines`; it needs a C compiler, make and python3',
   }),
+  ERR_HANDOFF_NATIVE_STALE: (path: string, made: string, wanted: string) => ({
+    happened: `the native addon ${path} was built from other sources (${made}) than this program needs (${wanted})`,
+    now: 'nothing was started',
+    todo: 'run `npm rebuild handoff-machines`, or in a checkout `npm run install && npm run build`',
+  }),
   ERR_HANDOFF_USAGE_ADDRESS: (text: string, why: string) => ({
     happened: `'${text}' is not an address to listen on: ${why}`,
     now: 'nothing was bound',

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { osError } from '../errors/os.js'
+import { NATIVE_SOURCES } from './native-sources.js'
 
 export type SocketName =
   | { readonly family: 'IPv4' | 'IPv6'; readonly address: string; readonly port: number }
@@ -144,13 +145,20 @@ export function addonPath(start: string): string {
   return join(root, 'build', 'Release', 'handoff_native.node')
 }
 
-/** @throws ERR_HANDOFF_NATIVE_MISSING */
-export function loadAddon(path: string): Native {
+/**
+ * @param sources what it must have been compiled from: functions of an older addon bear the same names and may answer otherwise
+ * @throws ERR_HANDOFF_NATIVE_MISSING, ERR_HANDOFF_NATIVE_STALE
+ */
+export function loadAddon(path: string, sources: string = NATIVE_SOURCES): Native {
+  let addon: Native & { readonly sources?: string }
   try {
-    return createRequire(import.meta.url)(path) as Native
+    addon = createRequire(import.meta.url)(path)
   } catch (error) {
     throw osError('ERR_HANDOFF_NATIVE_MISSING', [path], error)
   }
+  if (addon.sources !== sources)
+    throw osError('ERR_HANDOFF_NATIVE_STALE', [path, addon.sources ?? 'older ones', sources])
+  return addon
 }
 
 export const native: Native = loadAddon(addonPath(dirname(fileURLToPath(import.meta.url))))

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { addonPath, loadAddon } from '../../src/os/native.js'
+import { NATIVE_SOURCES } from '../../src/os/native-sources.js'
 import { useTempDir } from '../os/support.js'
 
 const dir = useTempDir()
@@ -50,4 +51,38 @@ test('a missing or unloadable addon says what to run', () => {
       }),
     )
   }
+})
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const digestOf = (checkout: string) =>
+  spawnSync(process.execPath, [`${checkout}/native/sources.mjs`], { encoding: 'utf8' }).stdout.trim()
+
+test('the program names the sources that lie here: after a change in native/, run `npm run install`', () => {
+  expect(NATIVE_SOURCES).toBe(digestOf(root))
+})
+
+test('a change of any source, or of how they are built, is another digest', () => {
+  cpSync(`${root}/native`, `${dir.path}/native`, { recursive: true })
+  cpSync(`${root}/binding.gyp`, `${dir.path}/binding.gyp`)
+  const seen = new Set([digestOf(dir.path)])
+  expect(seen).toEqual(new Set([NATIVE_SOURCES]))
+  for (const file of ['native/sys.c', 'native/sys.h', 'native/readiness.c', 'binding.gyp']) {
+    appendFileSync(`${dir.path}/${file}`, '\n')
+    seen.add(digestOf(dir.path))
+  }
+  writeFileSync(`${dir.path}/native/new.c`, '')
+  seen.add(digestOf(dir.path))
+  expect(seen.size).toBe(6)
+})
+
+test('an addon that was built from other sources is refused, however alike its functions are', () => {
+  const built = addonPath(`${root}/src/os`)
+  expect(loadAddon(built)).toHaveProperty('hungUp')
+  expect(() => loadAddon(built, '0123456789abcdef')).toThrow(
+    expect.objectContaining({
+      code: 'ERR_HANDOFF_NATIVE_STALE',
+      message: expect.stringContaining(NATIVE_SOURCES),
+      todo: 'run `npm rebuild handoff-machines`, or in a checkout `npm run install && npm run build`',
+    }),
+  )
 })
