@@ -7,12 +7,14 @@
  *
  * All are quiet: a log line costs a wake-up of whoever reads it, and a handoff has more to tell than a reconnect.
  *
- * A sample is what a caller waits for: from `connect` to the first answered byte of the service. Run it compiled:
+ * A sample is what a caller waits for: from `connect` to the first answered byte of the service. Beside it stands what it cost
+ * in the client, the broker and the backend: CPU of all threads in µs, and how often the main thread went to sleep. Linux only.
+ * Run it compiled:
  *   node --import ./test/fixtures/ts.mjs test/bench/broker.ts [samples]
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -75,6 +77,30 @@ async function measure(way: () => Promise<void>, count: number, concurrent: numb
   return times
 }
 
+interface Cost {
+  readonly cpuNs: number
+  readonly sleeps: number
+}
+
+/** Of a process until now. A thread that ends takes its share along; the ones that work here stay. */
+function costOf(pid: number): Cost {
+  let cpuNs = 0
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    cpuNs += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+  }
+  const status = readFileSync(`/proc/${pid}/task/${pid}/status`, 'utf8')
+  return { cpuNs, sleeps: Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1]) }
+}
+
+const costs = (pids: readonly number[]): Cost[] => pids.map(costOf)
+
+function costRow(name: string, count: number, spent: readonly Cost[]): string {
+  const each = (of: (cost: Cost) => number, digits: number) =>
+    spent.map((cost) => (of(cost) / count).toFixed(digits).padStart(6)).join(' ')
+  const all = spent.reduce((sum, { cpuNs }) => sum + cpuNs, 0) / count / 1e3
+  return `${name.padEnd(16)} CPU µs ${each(({ cpuNs }) => cpuNs / 1e3, 0)}  all ${all.toFixed(0).padStart(5)}   sleeps ${each(({ sleeps }) => sleeps, 2)}`
+}
+
 function row(name: string, concurrent: number, times: readonly number[]): string {
   const sorted = [...times].sort((a, b) => a - b)
   const at = (share: number) =>
@@ -86,23 +112,34 @@ writeFileSync(
   path('broker.toml'),
   `socket = "${path('b')}"\ncontrol_socket = "${path('c')}"\ndata_dir = "${path('d')}"\n[services.kv]\nversion = "1.0.0"\nbackend = "${path('p')}"\nhandoff = "${path('h')}"\n[policy]\nhello_rate_limit = 1000000\n`,
 )
-const children = [
-  await start('../fixtures/broker/backend.mjs', path('p'), path('h'), 'quiet'),
-  await start('../fixtures/broker/broker.mjs', path('broker.toml'), 'quiet'),
-  await start('broker-floor/backend.mjs', path('fp'), path('fh')),
-  await start('broker-floor/broker.mjs', path('fb'), path('fh'), path('fp')),
-]
+const backend = await start('../fixtures/broker/backend.mjs', path('p'), path('h'), 'quiet')
+const broker = await start('../fixtures/broker/broker.mjs', path('broker.toml'), 'quiet')
+const floorBackend = await start('broker-floor/backend.mjs', path('fp'), path('fh'))
+const floorBroker = await start('broker-floor/broker.mjs', path('fb'), path('fh'), path('fp'))
+const children = [backend, broker, floorBackend, floorBroker]
+const ours = [broker.pid as number, backend.pid as number]
+const floors = [floorBroker.pid as number, floorBackend.pid as number]
 try {
   for (const concurrent of [1, 100]) {
     const times: Record<string, number[]> = Object.fromEntries(Object.keys(WAYS).map((name) => [name, []]))
+    const spent: Record<string, Cost[]> = {}
     for (const way of Object.values(WAYS)) await measure(way, 1_000, concurrent)
     const rounds = 20
     for (let round = 0; round < rounds; round++) {
       for (const [name, way] of Object.entries(WAYS)) {
+        const pids = [process.pid, ...(name.startsWith('floor') ? floors : ours)]
+        const before = costs(pids)
         times[name]?.push(...(await measure(way, Math.ceil(samples / rounds), concurrent)))
+        const sums = spent[name] ?? pids.map(() => ({ cpuNs: 0, sleeps: 0 }))
+        spent[name] = costs(pids).map((now, i) => ({
+          cpuNs: (sums[i] as Cost).cpuNs + now.cpuNs - (before[i] as Cost).cpuNs,
+          sleeps: (sums[i] as Cost).sleeps + now.sleeps - (before[i] as Cost).sleeps,
+        }))
       }
     }
     for (const [name, measured] of Object.entries(times)) console.log(row(name, concurrent, measured))
+    console.log(`${' '.repeat(24)}client broker backend`)
+    for (const [name, cost] of Object.entries(spent)) console.log(costRow(name, times[name]?.length ?? 0, cost))
   }
 } finally {
   for (const child of children) child.kill('SIGKILL')
