@@ -1,21 +1,23 @@
-/** Runs the daemon's code once before it matters: native code paged in, functions compiled, a store opened and closed. */
-import { once } from 'node:events'
+/** Runs the daemon's code before it matters: native code paged in, functions compiled, a store opened and closed. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { createServer, get, type IncomingMessage } from 'node:http'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { warmUpHttp } from 'handoff-machines/daemon'
 import { kvHandler } from './kv-http.js'
 import { KvStore } from './kv-store.js'
 
 const PREFIX = 'kv-warm-'
 
-export async function warmUp(): Promise<void> {
+const REQUESTS = [{ path: '/' }, { method: 'PUT', path: '/kv/warm', body: 'value' }, { path: '/kv/warm' }] as const
+
+export async function warmUp(signal: AbortSignal): Promise<void> {
   await sweepWarmUps()
   const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
   try {
     const store = await KvStore.open(join(directory, 'store'))
-    await store.put('warm', new Uint8Array(64))
-    await answerOnce(store, join(directory, 'http.sock'))
+    const handler = kvHandler({ store, buildId: 'warm', reason: 'prepare', healthy: () => true })
+    await warmUpHttp(createServer(handler), { requests: REQUESTS, signal })
     await store.close()
   } finally {
     await rm(directory, { recursive: true, force: true })
@@ -38,14 +40,4 @@ function isAlive(pid: number): boolean {
     // Somebody else's process of that number is alive all the same.
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
-}
-
-async function answerOnce(store: KvStore, socketPath: string): Promise<void> {
-  const server = createServer(kvHandler({ store, buildId: 'warm', reason: 'prepare', healthy: () => true }))
-  server.listen(socketPath)
-  await once(server, 'listening')
-  const [answer] = (await once(get({ socketPath, agent: false }), 'response')) as [IncomingMessage]
-  answer.resume()
-  await once(answer, 'end')
-  server.close()
 }

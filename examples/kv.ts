@@ -17,7 +17,7 @@ await serveDaemon({
   listeners: { http: { host, port } },
   buildId,
   // The incumbent still serves: whatever is slow only the first time happens here, outside the gap.
-  prepare: () => warmUp(),
+  prepare: ({ signal }) => warmUp(signal),
   async open({ dataDir, listeners, reason }) {
     await faults.beforeHook('open')
     const store = await KvStore.open(join(dataDir, 'store'))

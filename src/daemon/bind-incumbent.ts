@@ -41,6 +41,8 @@ export function bindIncumbent(core: DaemonCore) {
         preparedAt = performance.now()
         if (input.successorPid !== null) moves.keepOnly(input.successorPid)
         await Promise.all([moves.copy(signal), core.surroundings.rehearse(log)])
+        // It serves: no longer pause than the collections that it has anyway.
+        core.surroundings.collect('young')
       }),
       drain: fromPromise(({ input }) => {
         // An orderly stop copies nothing. Copying and cut belong to the budget, which the supervisor counts too.

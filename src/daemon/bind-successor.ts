@@ -23,6 +23,7 @@ export function bindSuccessor(core: DaemonCore, channel: MessageChannel, onReady
         // Leaves the thread that beats asleep: making it belongs in no gap.
         channel.startBeating(policy.heartbeatPeriodMs)
         channel.stopBeating()
+        core.surroundings.collect('whole')
       }),
       fetchConnections: fromPromise(async ({ signal }) => {
         if (core.surroundings.isTrial !== true) await core.incoming.fetch(signal)

@@ -4,6 +4,7 @@ import type { Policy } from '../../machines/handoff/policy.js'
 import { type InspectTap, inspectTap, watchedBy } from '../observe/inspect-tap.js'
 import { createLog, type Logger } from '../observe/log.js'
 import { machineObserver } from '../observe/machine-observer.js'
+import type { GarbageKind } from '../os/garbage.js'
 import { ControlServer, type SessionHandlers } from './control-server.js'
 import { dialAdopter, dialForward } from './forward-dial.js'
 import { IncomingMove } from './incoming-move.js'
@@ -24,9 +25,16 @@ export interface Surroundings {
   readonly watched: boolean
   /** Before a cut, while somebody serves. Never rejects. */
   rehearse(log: Logger): Promise<void>
+  /** What was made meanwhile is garbage now; left there, V8 collects it in the middle of the cut. */
+  collect(kind: GarbageKind): void
 }
 
-const PLAIN: Surroundings = { leave: (status) => process.exit(status), watched: true, rehearse: async () => {} }
+const PLAIN: Surroundings = {
+  leave: (status) => process.exit(status),
+  watched: true,
+  rehearse: async () => {},
+  collect: () => {},
+}
 
 export class DaemonCore {
   readonly options: DaemonOptions

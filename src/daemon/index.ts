@@ -19,3 +19,4 @@ export type {
 } from './options.js'
 export { detectRole, type Role } from './role.js'
 export { serveDaemon } from './serve-daemon.js'
+export { type WarmUpOptions, type WarmUpRequest, warmUpHttp } from './warm-http.js'

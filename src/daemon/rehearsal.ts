@@ -9,12 +9,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Policy } from '../../machines/handoff/policy.js'
 import type { Message } from '../../machines/handoff/protocol.js'
 import { MessageChannel } from '../channel/message-channel.js'
 import { createLog, type Logger } from '../observe/log.js'
 import { streamPair } from '../os/fds.js'
-import { collectGarbage } from '../os/garbage.js'
 import { isAlive } from '../os/processes.js'
 import { dialOnce } from '../os/unix-socket.js'
 import { ListenerSet } from './listener-set.js'
@@ -42,22 +42,23 @@ export async function rehearse(policy: Policy, log: Logger): Promise<void> {
   let dir: string | null = null
   try {
     sweepScratch()
+    await nextTurn()
     dir = mkdtempSync(join(tmpdir(), `${SCRATCH_PREFIX}${process.pid}-`))
     await play(dir, policy)
   } catch (error) {
     log.debug({ err: error }, 'no rehearsal; the swap may take some milliseconds longer')
   } finally {
     if (dir !== null) rmSync(dir, { recursive: true, force: true })
-    // What was played with is garbage now; left there, it is collected in the middle of the cut.
-    collectGarbage()
   }
 }
 
+/** In as many turns of the loop as there are steps: the incumbent answers its clients in between. */
 async function play(dir: string, policy: Policy): Promise<void> {
   const controlSocket = join(dir, 's')
   const dataDir = join(dir, 'd')
   mkdirSync(dataDir)
   const listeners = new ListenerSet([], { rehearsal: { path: join(dir, 'l') } })
+  await nextTurn()
   let end = (): void => {}
   const ended = new Promise<void>((resolve) => {
     end = resolve
@@ -67,11 +68,14 @@ async function play(dir: string, policy: Policy): Promise<void> {
     leave: end,
     watched: false,
     rehearse: async () => {},
+    collect: () => {},
   })
+  await nextTurn()
   const supervisor = new Supervisor(controlSocket)
   try {
     const live = roles.takeOver(supervisor.successorEnd, true)
     await Promise.race([live.then(() => roles.serve('live')), ended])
+    await nextTurn()
     supervisor.attend()
     await ended
   } finally {

@@ -1,6 +1,7 @@
 /** The embedding door: run a daemon whose program can be replaced while it runs. */
 import { checkPolicy, type Policy } from '../../machines/handoff/policy.js'
 import { daemonError } from '../errors/daemon.js'
+import { collectGarbage } from '../os/garbage.js'
 import { checkSocketPath } from '../os/unix-socket.js'
 import { ListenerSet } from './listener-set.js'
 import type { Daemon, DaemonOptions } from './options.js'
@@ -26,6 +27,7 @@ export async function serveDaemon<L extends string = string>(given: DaemonOption
     leave: (status) => process.exit(status),
     watched: true,
     rehearse: (log) => rehearse(policy, log),
+    collect: collectGarbage,
   })
   const stop = (): void => roles.stop()
   if (options.handleSignals !== false) {

@@ -7,6 +7,11 @@ export const daemonErrors = {
     now: 'nothing was opened, bound or changed',
     todo: cure,
   }),
+  ERR_HANDOFF_USAGE_WARM_UP: (what: string, problem: string, cure: string) => ({
+    happened: `warmUpHttp: ${what} ${problem}`,
+    now: 'nothing was asked, and no client noticed anything; in prepare this ends the successor while the incumbent serves',
+    todo: cure,
+  }),
   ERR_HANDOFF_USAGE_LISTENER_UNKNOWN: (name: string, known: string) => ({
     happened: `the daemon asked for the listener '${name}', which was neither inherited nor configured`,
     now: 'the process does not serve',
