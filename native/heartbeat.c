@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@ struct writer {
   bool has_thread;
   bool beating;
   bool ending;
-  uv_thread_t thread;
+  /* The owner and the thread: whoever lets go last frees. Joining would wait for the scheduler, in the middle of a cut. */
+  atomic_int holders;
   uint64_t due;
   uint64_t asleep_until; /* 0: awake */
   uint8_t *frame;
@@ -135,8 +137,18 @@ static void beat_locked(writer *self) {
   }
 }
 
+static void let_go(writer *self) {
+  if (atomic_fetch_sub(&self->holders, 1) > 1) return;
+  uv_cond_destroy(&self->changed);
+  uv_mutex_destroy(&self->lock);
+  free(self->frame);
+  free(self->pending);
+  free(self);
+}
+
 static void run(void *argument) {
   writer *self = argument;
+  pthread_detach(pthread_self());
   uv_mutex_lock(&self->lock);
   while (!self->ending) {
     if (!self->beating) {
@@ -160,12 +172,14 @@ static void run(void *argument) {
     if (self->due < uv_hrtime()) self->due = uv_hrtime() + period_ns;
   }
   uv_mutex_unlock(&self->lock);
+  let_go(self);
 }
 
 writer *writer_new(int fd) {
   writer *self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   self->fd = fd;
+  atomic_init(&self->holders, 1);
   if (uv_mutex_init(&self->lock) != 0) {
     free(self);
     return NULL;
@@ -178,22 +192,13 @@ writer *writer_new(int fd) {
   return self;
 }
 
-static void end_thread(writer *self) {
-  if (!self->has_thread) return;
+void writer_free(writer *self) {
+  /* It sends under the lock alone, and not once it was told: the fd is the caller's again. */
   uv_mutex_lock(&self->lock);
   self->ending = true;
-  uv_cond_signal(&self->changed);
+  if (self->has_thread) uv_cond_signal(&self->changed);
   uv_mutex_unlock(&self->lock);
-  uv_thread_join(&self->thread);
-}
-
-void writer_free(writer *self) {
-  end_thread(self);
-  uv_cond_destroy(&self->changed);
-  uv_mutex_destroy(&self->lock);
-  free(self->frame);
-  free(self->pending);
-  free(self);
+  let_go(self);
 }
 
 ssize_t writer_write(writer *self, const uint8_t *bytes, size_t length) {
@@ -216,8 +221,11 @@ static int start_thread(writer *self) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = THREAD_STACK_BYTES};
-  int started = uv_thread_create_ex(&self->thread, &options, run, self);
+  uv_thread_t thread;
+  atomic_fetch_add(&self->holders, 1);
+  int started = uv_thread_create_ex(&thread, &options, run, self);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (started != 0) atomic_fetch_sub(&self->holders, 1);
   self->has_thread = started == 0;
   return started;
 }

@@ -25,7 +25,7 @@ struct writer_facts {
 
 /* Borrows the fd: close it only after writer_free. NULL when memory is short. */
 writer *writer_new(int fd);
-/* Ends and joins the thread, forgets what is pending. */
+/* Ends the thread, which sends nothing more, and forgets what is pending. */
 void writer_free(writer *self);
 
 /* Takes all bytes or none: bytes still pending after it, or -errno (a dead peer; nothing was kept). */

@@ -1,2 +1,2 @@
 /** Written by native/install.mjs: what the addon must be made of, see native/sources.mjs. */
-export const NATIVE_SOURCES = '51973057be9b7ddc'
+export const NATIVE_SOURCES = '8759b4a077647654'
