@@ -3,8 +3,27 @@
  * outcome alone, so that nothing of this stands in the gap. `@opentelemetry/api` is loaded only when it is asked for and
  * not given; without an SDK behind it that API does nothing.
  */
-import type { SupervisorStatus, SwapOutcome } from '../supervisor/types.js'
 import type { Logger } from './log.js'
+
+interface Program {
+  readonly pid: number
+  readonly buildId: string
+}
+
+/** What is told of a swap that has ended; a supervisor's outcome fits. Phases and whole in ms. */
+export interface EndedSwap {
+  readonly handoffId: string
+  readonly result: string
+  readonly code: string | null
+  readonly reason: string | null
+  readonly totalMs: number
+  readonly phases: readonly { readonly name: string; readonly ms: number }[]
+  readonly incumbent: Program | null
+  readonly previous: Program | null
+}
+
+/** Called with each status of a supervisor. */
+export type SpanWriter = (status: { readonly lastSwap: EndedSwap | null }) => void
 
 interface Span {
   setStatus(status: { code: number; message?: string }): unknown
@@ -33,7 +52,7 @@ export type SpansOption = boolean | OpenTelemetryApi<any>
 export const SPANS_ENV = 'HANDOFF_SPANS'
 
 /** @returns what follows a supervisor's status; null when nobody asked for spans */
-export function spanWriter(option: SpansOption | undefined, log: Logger): ((status: SupervisorStatus) => void) | null {
+export function spanWriter(option: SpansOption | undefined, log: Logger): SpanWriter | null {
   const asked = option ?? process.env[SPANS_ENV] === '1'
   if (asked === false) return null
   const api = (asked === true ? load() : Promise.resolve(asked)).catch((err: unknown) => {
@@ -51,7 +70,7 @@ export function spanWriter(option: SpansOption | undefined, log: Logger): ((stat
 
 const load = async (): Promise<OpenTelemetryApi> => (await import('@opentelemetry/api')) as unknown as OpenTelemetryApi
 
-function writeSpans(api: OpenTelemetryApi, outcome: SwapOutcome, endedAt: number): void {
+function writeSpans(api: OpenTelemetryApi, outcome: EndedSwap, endedAt: number): void {
   const { trace, ROOT_CONTEXT, SpanStatusCode } = api
   const tracer = trace.getTracer('handoff-machines')
   let at = endedAt - outcome.totalMs
@@ -71,7 +90,7 @@ function writeSpans(api: OpenTelemetryApi, outcome: SwapOutcome, endedAt: number
   swap.end(endedAt)
 }
 
-const attributesOf = ({ handoffId, result, code, incumbent, previous }: SwapOutcome) => ({
+const attributesOf = ({ handoffId, result, code, incumbent, previous }: EndedSwap) => ({
   'handoff.id': handoffId,
   'handoff.result': result,
   ...(code === null ? {} : { 'handoff.code': code }),
