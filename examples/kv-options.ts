@@ -8,6 +8,7 @@ const USAGE = `usage: kv --data-dir D --control-socket S [--port P] [--host H] [
   --port            needed unless a listener named 'http' is inherited; 0 lets the kernel choose
   --host            default 127.0.0.1
   --build-id        default v1
+  --warm-up         requests answered before it takes over, default 2000; the variable KV_WARM_UP does the same
   --fault           misbehave on purpose; the variable KV_FAULT does the same`
 
 export interface KvOptions {
@@ -16,6 +17,7 @@ export interface KvOptions {
   readonly host: string
   readonly port: number
   readonly buildId: string
+  readonly warmUp: number
   readonly faults: Faults
 }
 
@@ -37,6 +39,7 @@ function parse(args: string[], env: NodeJS.ProcessEnv): KvOptions {
       port: { type: 'string' },
       host: { type: 'string', default: '127.0.0.1' },
       'build-id': { type: 'string', default: 'v1' },
+      'warm-up': { type: 'string', default: env.KV_WARM_UP || '2000' },
       fault: { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },
@@ -48,7 +51,20 @@ function parse(args: string[], env: NodeJS.ProcessEnv): KvOptions {
   const { 'data-dir': dataDir, 'control-socket': controlSocket, host, port, 'build-id': buildId } = values
   if (!dataDir || !controlSocket) throw new Error('--data-dir and --control-socket are needed')
   const faults = parseFaults(`${env.KV_FAULT ?? ''},${values.fault}`)
-  return { dataDir, controlSocket, host, port: portNumber(port, env), buildId, faults }
+  return {
+    dataDir,
+    controlSocket,
+    host,
+    port: portNumber(port, env),
+    buildId,
+    warmUp: wholeNumber('warm-up', values['warm-up']),
+    faults,
+  }
+}
+
+function wholeNumber(name: string, text: string): number {
+  if (/^\d{1,7}$/.test(text)) return Number(text)
+  throw new Error(`--${name} ${text} is no number from 0 to 9999999`)
 }
 
 function portNumber(port: string | undefined, env: NodeJS.ProcessEnv): number {

@@ -11,13 +11,13 @@ const PREFIX = 'kv-warm-'
 
 const REQUESTS = [{ path: '/' }, { method: 'PUT', path: '/kv/warm', body: 'value' }, { path: '/kv/warm' }] as const
 
-export async function warmUp(signal: AbortSignal): Promise<void> {
+export async function warmUp(count: number, signal: AbortSignal): Promise<void> {
   await sweepWarmUps()
   const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
   try {
     const store = await KvStore.open(join(directory, 'store'))
     const handler = kvHandler({ store, buildId: 'warm', reason: 'prepare', healthy: () => true })
-    await warmUpHttp(createServer(handler), { requests: REQUESTS, signal })
+    await warmUpHttp(createServer(handler), { requests: REQUESTS, count, signal })
     await store.close()
   } finally {
     await rm(directory, { recursive: true, force: true })

@@ -9,7 +9,15 @@ import { kvSockets } from './kv-socket.js'
 import { KvStore } from './kv-store.js'
 import { warmUp } from './kv-warm.js'
 
-const { dataDir, controlSocket, host, port, buildId, faults } = readOptions(process.argv.slice(2), process.env)
+const {
+  dataDir,
+  controlSocket,
+  host,
+  port,
+  buildId,
+  warmUp: requests,
+  faults,
+} = readOptions(process.argv.slice(2), process.env)
 
 await serveDaemon({
   controlSocket,
@@ -17,7 +25,7 @@ await serveDaemon({
   listeners: { http: { host, port } },
   buildId,
   // The incumbent still serves: whatever is slow only the first time happens here, outside the gap.
-  prepare: ({ signal }) => warmUp(signal),
+  prepare: ({ signal }) => warmUp(requests, signal),
   async open({ dataDir, listeners, reason }) {
     await faults.beforeHook('open')
     const store = await KvStore.open(join(dataDir, 'store'))

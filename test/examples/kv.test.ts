@@ -110,6 +110,8 @@ describe('kv refuses with exit status 64 and says why', () => {
     [[...paths, '--port', '70000'], '--port 70000'],
     [[...paths, '--port', 'http'], '--port http'],
     [[...paths, '--port', '1', '--fault', 'hang,explode'], "unknown fault 'explode'"],
+    [[...paths, '--port', '1', '--warm-up', '-1'], '--warm-up'],
+    [[...paths, '--port', '1', '--warm-up', 'much'], '--warm-up much is no number'],
     [[...paths, '--porto', '1'], '--porto'],
     [[...paths, 'now'], 'now'],
     [paths, '--port is needed'],
