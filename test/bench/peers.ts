@@ -1,8 +1,10 @@
 /**
  * `npm run bench:peers`: the same load on other ways to replace a program, each beside itself without a reload. What is not
- * installed is named, with the way to install it. Never part of a test: what it needs is nobody's dependency.
+ * installed is named, with the way to install it. Never part of a test: what it needs is nobody's dependency. PM2 is found on
+ * PATH, or by HANDOFF_BENCH_PM2.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -30,6 +32,18 @@ interface Running {
 const ANSWERING = `require('node:http').createServer((_, answer) => answer.end('ok'))`
 /** How long an old worker of a peer may take to go, ms: part of the window, not of the figures. */
 const RELOAD_MS = 1_000
+/** How long anything of a peer's is waited for, ms, before it counts as broken. */
+const PEER_MS = 20_000
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PEER_MS
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`in ${PEER_MS / 1000} s ${what} did not come about`)
+    await sleep(10)
+  }
+}
+
+const pm2 = process.env.HANDOFF_BENCH_PM2 ?? 'pm2'
 
 const run = (command: string, ...args: string[]) => {
   const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' })
@@ -59,21 +73,30 @@ if (cluster.isPrimary) {
   },
   {
     name: 'PM2 reload',
-    needs: 'pm2',
-    install: 'npm install --global pm2',
+    needs: pm2,
+    install: 'npm install --prefix DIR pm2, then HANDOFF_BENCH_PM2=DIR/node_modules/.bin/pm2 npm run bench:peers',
     async start(dir, port) {
       const program = join(dir, 'server.cjs')
       writeFileSync(program, `${ANSWERING}.listen(${port}, '127.0.0.1')`)
+      // Its daemon is our own, whatever else of it runs on this machine.
       process.env.PM2_HOME = join(dir, 'pm2')
-      run('pm2', 'start', program, '--name', 'bench', '-i', '2')
-      await untilAnswers(port)
+      const stop = async () => run(pm2, 'kill')
+      try {
+        // More than one instance means its cluster mode, in which a reload replaces them in turn.
+        run(pm2, 'start', program, '--name', 'bench', '-i', '2')
+        await untilAnswers(port)
+      } catch (error) {
+        await stop()
+        throw error
+      }
       return {
         port,
         reload: async () => {
-          const child = spawn('pm2', ['reload', 'bench'], { stdio: 'ignore' })
-          await new Promise((resolve) => child.once('exit', resolve))
+          const child = spawn(pm2, ['reload', 'bench'], { stdio: 'ignore' })
+          const [status] = await once(child, 'exit')
+          if (status !== 0) throw new Error(`pm2 reload: status ${status}`)
         },
-        stop: async () => run('pm2', 'kill'),
+        stop,
       }
     },
   },
@@ -102,9 +125,9 @@ server { listen 127.0.0.1:${port} backlog=4096; location / { return 200 ok; } } 
           const old = pid()
           process.kill(old, 'SIGUSR2')
           // The new one writes its pid when it serves. A master that has not ended yet refuses the next USR2.
-          while (!existsSync(join(dir, 'pid')) || pid() === old) await sleep(10)
+          await until("nginx's new master", () => existsSync(join(dir, 'pid')) && pid() !== old)
           process.kill(old, 'SIGQUIT')
-          while (isAlive(old)) await sleep(10)
+          await until("the end of nginx's old master", () => !isAlive(old))
         },
         stop: async () => void process.kill(pid(), 'SIGTERM'),
       }
@@ -154,7 +177,7 @@ async function bySignal(child: ChildProcess, port: number, signal: NodeJS.Signal
 
 async function untilAnswers(port: number): Promise<void> {
   const answers = async () => (await fetch(`http://127.0.0.1:${port}/`)).ok
-  while (!(await answers().catch(() => false))) await sleep(50)
+  await until(`an answer on port ${port}`, () => answers().catch(() => false))
 }
 
 async function freePort(): Promise<number> {
@@ -195,7 +218,8 @@ try {
   line.remove()
 }
 for (const { name, needs, install, start } of PEERS) {
-  if (needs !== null && spawnSync(needs, ['-v'], { stdio: 'ignore' }).error !== undefined) {
+  // Only looked for: pm2 starts a daemon whatever it is asked.
+  if (needs !== null && spawnSync('sh', ['-c', 'command -v "$0"', needs], { stdio: 'ignore' }).status !== 0) {
     console.log(`\n${name}: not installed; ${install}`)
     continue
   }
