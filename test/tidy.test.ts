@@ -73,7 +73,7 @@ describe('layers: machines decide, src does, native touches the kernel', () => {
 
   test('every import leads to a file', () => {
     const known = new Set(allFiles())
-    const folders = ['machines', 'src', 'examples', 'visualizations', 'test']
+    const folders = ['machines', 'src', 'examples', 'visualizations', 'bundles', 'test']
     const wrong = folders
       .flatMap(imports)
       .filter(({ file }) => file !== null && !known.has(file) && file !== 'package.json')
@@ -154,12 +154,14 @@ describe('nothing lies around', () => {
     ...filesIn('src'),
     ...filesIn('examples'),
     ...filesIn('visualizations'),
+    ...filesIn('bundles'),
   ].filter(ts)
   const imported = new Set([...files, ...filesIn('test').filter(ts)].flatMap(importsOf).map(({ file }) => file))
   const entries = [
     // The page's bundle begins here.
     'visualizations/page/browser/main.js',
-    ...Object.values(pkg.bin),
+    // Each command's bundle begins at the source of its name.
+    ...Object.values(pkg.bin).map((path) => path.replace('/bundles/', '/src/cli/').replace(/\.cjs$/, '.js')),
     ...Object.values(pkg.exports).map(({ default: path }) => path),
     ...[
       ...Object.values(pkg.scripts)

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The reference's own command line: `handoff-supervisor --config handoff.toml`. */
+import './small-process.js'
 import { isHelp, readFlags, type Usage } from './args.js'
 import type { Io } from './io.js'
 import { main } from './main.js'

@@ -13,6 +13,7 @@ import { resolveBinary } from '../supervisor/binary.js'
 import { loadConfig, type SupervisorConfig } from '../supervisor/config.js'
 import { openTrigger, type Trigger } from '../supervisor/trigger.js'
 import type { Supervisor, SupervisorOptions, SwapOutcome } from '../supervisor/types.js'
+import { collectWhenQuiet } from './collect-when-quiet.js'
 import { EXIT_CODES } from './exit-codes.js'
 import { outcomeReport } from './format.js'
 import type { Io, StopSignal } from './io.js'
@@ -112,10 +113,12 @@ class Run {
       signal === 'SIGHUP' ? this.#reload() : this.#onSignal(signal),
     )
     const stopTelling = tellSystemd(this.systemd, this.supervisor)
+    const stopCollecting = collectWhenQuiet(this.supervisor)
     try {
       return await this.#serve()
     } finally {
       stopTelling()
+      stopCollecting()
       this.systemd.close()
       offSignals()
     }

@@ -1,4 +1,5 @@
 /** `handoff supervise`: a supervisor in the foreground, until SIGTERM, SIGINT or `handoff stop`. */
+import './small-process.js'
 import { resolve } from 'node:path'
 import { INSPECT_ENV } from '../observe/inspect-target.js'
 import { TRACE_ENV } from '../observe/trace.js'
