@@ -11,7 +11,7 @@ const QUIET_MS = [2_000, 10_000] as const
 /** Never in a swap: a pause of ours is the client's there. @returns ends it */
 export function collectWhenQuiet(
   supervisor: Pick<Supervisor, 'subscribe'>,
-  collect: () => unknown = collectGarbage,
+  collect: () => unknown = () => collectGarbage('whole'),
 ): () => void {
   let timers: readonly NodeJS.Timeout[] = []
   const cancel = (): void => {
