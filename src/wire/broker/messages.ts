@@ -1,12 +1,13 @@
 /** The codecs of the messages, and the types of those that no machine needs to know. */
 import type { Frame, HandoffAck, HandoffOffer, Hello, HelloReply } from '../../../machines/broker/protocol.js'
 import { messageCodec } from './codec.js'
+import { plainAck, plainFirst, plainFrame, plainHello, plainHelloReply, plainOffer } from './plain-codec.js'
 
-export const frameCodec = messageCodec<Frame>('Frame')
-export const helloCodec = messageCodec<Hello>('Hello')
-export const helloReplyCodec = messageCodec<HelloReply>('HelloReply')
-export const offerCodec = messageCodec<HandoffOffer>('HandoffOffer')
-export const ackCodec = messageCodec<HandoffAck>('HandoffAck')
+export const frameCodec = plainFirst(messageCodec<Frame>('Frame'), plainFrame)
+export const helloCodec = plainFirst(messageCodec<Hello>('Hello'), plainHello)
+export const helloReplyCodec = plainFirst(messageCodec<HelloReply>('HelloReply'), plainHelloReply)
+export const offerCodec = plainFirst(messageCodec<HandoffOffer>('HandoffOffer'), plainOffer)
+export const ackCodec = plainFirst(messageCodec<HandoffAck>('HandoffAck'), plainAck)
 
 export const AdminVerb = {
   status: 1,
