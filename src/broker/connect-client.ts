@@ -1,5 +1,5 @@
 /** The client's door: one connection to a service, by whichever way works. */
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { type ClientEvents, clientMachine } from '../../machines/broker/client.machine.js'
 import type { ClientFault, Route } from '../../machines/broker/outcomes.js'
 import { type BrokerPolicy, DEFAULT_BROKER_POLICY } from '../../machines/broker/policy.js'
@@ -15,11 +15,15 @@ import {
 } from '../../machines/broker/protocol.js'
 import { brokerError } from '../errors/broker.js'
 import type { HandoffError } from '../errors/handoff-error.js'
-import { reasonOf } from '../os/errno.js'
+import { reasonOf, uninterrupted } from '../os/errno.js'
+import { native } from '../os/native.js'
+import { WATCHES_BLOCKING_FDS } from '../os/readiness.js'
+import { restingSocket, startReading } from '../os/unix-socket.js'
 import { helloBytes, openEnvelope } from '../wire/broker/envelope.js'
 import { FrameDecoder } from '../wire/broker/framing.js'
 import { ackCodec, frameCodec, helloReplyCodec } from '../wire/broker/messages.js'
 import { equalSecrets } from './broker-connection.js'
+import { Descriptor } from './descriptor.js'
 import { type MachineTable, machineTable, TableRun } from './machine-table.js'
 import { requirePath, validPolicy } from './options.js'
 
@@ -51,6 +55,11 @@ export interface Connected {
   readonly negotiated: Negotiated | null
 }
 
+const { constants } = native
+
+/** Filled and emptied within one call. */
+const scratch = Buffer.allocUnsafeSlow(16 * 1024)
+
 /** Told in Hello; a peer may log it. */
 const LIB_NAME = 'handoff-machines'
 const LIB_VERSION = '0.1.0'
@@ -62,17 +71,19 @@ const LIB_VERSION = '0.1.0'
 export async function connectClient(options: ConnectOptions): Promise<Connected> {
   requirePath(options.broker, 'broker')
   const policy = options.policy === undefined ? DEFAULT_BROKER_POLICY : validPolicy(options.policy)
+  if (options.signal?.aborted) throw brokerError('ERR_HANDOFF_BROKER_ABORTED', [options.broker], options.signal.reason)
   return await new Promise((resolve, reject) => new ClientAttempt(options, policy, resolve, reject).start())
 }
 
 class ClientAttempt {
   readonly #adopt: boolean
+  #connection: Descriptor | null = null
+  /** Owns the connection's fd, made ahead. */
   #socket: Socket | null = null
   #decoder = new FrameDecoder()
   #negotiated: Negotiated | null = null
   #refused: Refused | null = null
   #reason = ''
-  #onReadable: (() => void) | null = null
   readonly #run
 
   constructor(
@@ -102,7 +113,6 @@ class ClientAttempt {
     const { signal } = this.options
     signal?.addEventListener('abort', this.#abort, { once: true })
     this.#run.start()
-    if (signal?.aborted) this.#abort()
   }
   readonly #abort = () => this.#run.send({ type: 'caller.aborted' })
 
@@ -123,30 +133,26 @@ class ClientAttempt {
     this.#dial(path, 'backend')
   }
 
+  /** connect(2) to a Unix socket never has to wait: what comes next comes in this turn. */
   #dial(path: string, whom: 'cache' | 'broker' | 'backend') {
-    const socket = connect({ path, allowHalfOpen: this.options.allowHalfOpen ?? false })
-    this.#socket = socket
-    const failed = (error: Error) => {
+    let fd = -1
+    try {
+      fd = native.socket(constants.AF_UNIX, constants.SOCK_STREAM)
+      const socket = fd
+      uninterrupted(() => native.connectUnix(socket, path))
+    } catch (error) {
+      if (fd >= 0) native.close(fd)
       this.#reason = reasonOf(error)
-      this.#run.send({ type: `${whom}.unreachable` } as ClientEvents)
+      return this.#run.send({ type: `${whom}.unreachable` } as ClientEvents)
     }
-    socket.once('error', failed)
-    socket.once('connect', () => {
-      socket.off('error', failed)
-      // Until the caller has it, an error of the socket is an end of the connection like any other.
-      socket.on('error', this.#onError)
-      this.#run.send({ type: `${whom}.dialled` } as ClientEvents)
-    })
-  }
-
-  readonly #onError = (error: Error) => {
-    this.#reason = reasonOf(error)
+    this.#connection = new Descriptor(fd)
+    this.#run.send({ type: `${whom}.dialled` } as ClientEvents)
   }
 
   sendHello() {
     const { options } = this
-    this.#read((body) => this.#judgeReply(body))
-    this.#socket?.write(
+    const connection = this.#connection as Descriptor
+    connection.writeAll(
       helloBytes({
         clientMinProtocol: PROTOCOL_VERSION,
         clientMaxProtocol: PROTOCOL_VERSION,
@@ -160,6 +166,8 @@ class ClientAttempt {
         clientLibVersion: LIB_VERSION,
         clientKeepaliveSecs: options.keepaliveSecs ?? 0n,
       }),
+      // Who was turned away before it could ask has its answer all the same.
+      () => this.#read((body) => this.#judgeReply(body)),
     )
   }
 
@@ -182,71 +190,71 @@ class ClientAttempt {
     return { type: negotiated.backendPipe === '' ? 'broker.namedNothing' : 'broker.negotiated' }
   }
 
+  /** The socket for the caller is made while broker and backend have their turn. */
   awaitEvent() {
     this.#read((body) => {
       const ack = openEnvelope(frameCodec.decode(body), readyEnvelope, ackCodec)
       const ours = ack.accepted && equalSecrets(ack.token, (this.#negotiated as Negotiated).handlePassedToken)
       return { type: ours ? 'broker.handedOver' : 'broker.violatedProtocol' }
     })
+    // Elsewhere the loop's own watcher has the fd until EVENT.
+    if (WATCHES_BLOCKING_FDS) this.#socket = restingSocket((this.#connection as Descriptor).fd, this.#socketOptions)
+  }
+
+  get #socketOptions() {
+    return { allowHalfOpen: this.options.allowHalfOpen ?? false }
   }
 
   /** One frame of the connection that is open now; what follows it stays for whoever reads next. */
   #read(judge: (body: Buffer) => ClientEvents) {
-    const socket = this.#socket as Socket
-    this.#stopReading()
+    const connection = this.#connection as Descriptor
     const tell = (event: ClientEvents) => {
-      this.#stopReading()
+      connection.ignore()
       this.#run.send(event)
     }
-    const look = () => {
+    const look = (): boolean => {
       try {
         const body = this.#decoder.next()
         if (body !== null) tell(judge(body))
+        return body !== null
       } catch (error) {
         this.#reason = reasonOf(error)
         tell({ type: 'broker.violatedProtocol' })
+        return true
       }
-    }
-    const onEnd = () => tell({ type: 'broker.left' })
-    // 'readable' and not 'data': once it is taken off again the stream flows for whoever listens next, as a fresh one.
-    this.#onReadable = () => {
-      while (this.#onReadable !== null) {
-        const chunk: Buffer | null = socket.read()
-        if (chunk === null) return
-        this.#decoder.push(chunk)
-        look()
-      }
-    }
-    socket.on('readable', this.#onReadable)
-    socket.once('end', onEnd)
-    socket.once('close', onEnd)
-    this.#unlisten = () => {
-      socket.off('end', onEnd)
-      socket.off('close', onEnd)
     }
     // The frame may have come together with the one before it.
-    look()
-  }
-  #unlisten: () => void = () => {}
-
-  #stopReading() {
-    if (this.#onReadable === null) return
-    this.#socket?.off('readable', this.#onReadable)
-    this.#unlisten()
-    this.#onReadable = null
+    if (look()) return
+    connection.whenReadable(() => {
+      try {
+        const count = connection.read(scratch)
+        if (count === null) return
+        if (count === 0) return tell({ type: 'broker.left' })
+        this.#decoder.push(Buffer.from(scratch.subarray(0, count)))
+      } catch (error) {
+        this.#reason = reasonOf(error)
+        return tell({ type: 'broker.left' })
+      }
+      look()
+    })
   }
 
   dropConnection() {
-    this.#stopReading()
-    this.#socket?.destroy()
-    this.#socket = null
+    const connection = this.#connection
+    this.#connection = null
     this.#decoder = new FrameDecoder()
+    if (this.#socket === null) return connection?.close()
+    connection?.detach()
+    this.#socket.destroy()
+    this.#socket = null
   }
 
   deliverConnection(route: Route) {
-    const socket = this.#socket as Socket
+    const fd = (this.#connection as Descriptor).detach()
+    this.#connection = null
+    const socket = this.#socket ?? restingSocket(fd, this.#socketOptions)
     this.#socket = null
-    socket.off('error', this.#onError)
+    startReading(socket)
     // Bytes of the service that came in one piece with EVENT.
     const surplus = this.#decoder.surplus()
     if (surplus.length > 0) socket.unshift(surplus)

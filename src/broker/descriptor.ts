@@ -125,7 +125,7 @@ export class Descriptor {
     native.close(this.fd)
   }
 
-  /** Gives the fd back, open; the descriptor is done with. */
+  /** Gives the fd back, open; the descriptor is done with. Where it was watched it stays silent until it is closed. */
   detach(): number {
     this.#release()
     return this.fd
