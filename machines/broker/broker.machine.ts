@@ -20,7 +20,8 @@ export interface BrokerContext extends BrokerInput {
 export type BrokerEvents =
   | { readonly type: 'endpoint.opened' }
   | { readonly type: 'endpoint.failed' }
-  | { readonly type: 'client.accepted'; readonly id: number }
+  /** Which one, src knows: it tells each before it accepts the next. */
+  | { readonly type: 'client.accepted' }
   | { readonly type: 'connection.ended' }
   /** accept(2) failed for want of descriptors or memory. Other errors of one accept concern one client only. */
   | { readonly type: 'accept.starved' }
@@ -28,14 +29,7 @@ export type BrokerEvents =
   | { readonly type: 'broker.resumeRequested' }
   | { readonly type: 'broker.stopRequested' }
 
-const turnAway = {
-  type: 'turnAway' as const,
-  params: ({ event }: { event: { readonly id: number } }) => ({ id: event.id }),
-}
-const startConnection = (pressed: boolean) => ({
-  type: 'startConnection' as const,
-  params: ({ event }: { event: { readonly id: number } }) => ({ id: event.id, pressed }),
-})
+const startConnection = (pressed: boolean) => ({ type: 'startConnection' as const, params: { pressed } })
 const admitPressed = (target: 'one' | 'two') => ({
   guard: 'hasRoom' as const,
   target,
@@ -54,9 +48,9 @@ export const brokerMachine = setup({
     startAccepting: unboundAction('startAccepting'),
     /** At once: nothing is accepted any more. The endpoint stays open, so clients wait in its backlog unrefused. */
     stopAccepting: unboundAction('stopAccepting'),
-    startConnection: unboundAction<{ readonly id: number; readonly pressed: boolean }>('startConnection'),
+    startConnection: unboundAction<{ readonly pressed: boolean }>('startConnection'),
     /** One refusal with a time to come back, unasked, and the end: past the limit nobody is given memory. */
-    turnAway: unboundAction<{ readonly id: number }>('turnAway'),
+    turnAway: unboundAction('turnAway'),
     abandonConnections: unboundAction('abandonConnections'),
     closeEndpoint: unboundAction('closeEndpoint'),
     reportDrained: unboundAction('reportDrained'),
@@ -97,7 +91,7 @@ export const brokerMachine = setup({
           on: {
             'client.accepted': [
               { guard: 'hasRoom', actions: ['countIn', startConnection(false)] },
-              { actions: turnAway },
+              { actions: 'turnAway' },
             ],
             'accept.starved': 'pausing',
           },
@@ -113,7 +107,7 @@ export const brokerMachine = setup({
         pressed: {
           tags: ['accepting', 'pressed'],
           initial: 'none',
-          on: { 'accept.starved': 'pausing', 'client.accepted': { actions: turnAway } },
+          on: { 'accept.starved': 'pausing', 'client.accepted': { actions: 'turnAway' } },
           states: {
             none: { on: { 'client.accepted': admitPressed('one') } },
             one: { on: { 'client.accepted': admitPressed('two') } },

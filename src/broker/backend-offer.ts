@@ -175,7 +175,7 @@ export class BackendOffer {
   awaitGo() {
     const go = () => {
       try {
-        const count = this.#handoff.read(Buffer.alloc(1))
+        const count = this.#handoff.read(scratch)
         if (count === null) return this.#handoff.whenReadable(go)
         this.#say({ type: count === 0 ? 'broker.released' : 'broker.withdrew' })
       } catch (error) {

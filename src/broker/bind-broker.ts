@@ -7,8 +7,8 @@ export interface BrokerEffects {
   openEndpoint(): void
   startAccepting(): void
   stopAccepting(): void
-  startConnection(id: number, pressed: boolean): void
-  turnAway(id: number): void
+  startConnection(pressed: boolean): void
+  turnAway(): void
   abandonConnections(): void
   closeEndpoint(): void
   reportDrained(): void
@@ -20,8 +20,8 @@ export function bindBroker(effects: BrokerEffects) {
       openEndpoint: () => effects.openEndpoint(),
       startAccepting: () => effects.startAccepting(),
       stopAccepting: () => effects.stopAccepting(),
-      startConnection: (_, { id, pressed }) => effects.startConnection(id, pressed),
-      turnAway: (_, { id }) => effects.turnAway(id),
+      startConnection: (_, { pressed }) => effects.startConnection(pressed),
+      turnAway: () => effects.turnAway(),
       abandonConnections: () => effects.abandonConnections(),
       closeEndpoint: () => effects.closeEndpoint(),
       reportDrained: () => effects.reportDrained(),

@@ -1,8 +1,7 @@
 /**
- * Shows the broker to an inspector: its owner as the actor it is, and each connection as an actor of its own, although it is
- * run from a table. Nothing of this is made while nobody looks.
+ * Shows the broker to an inspector: its owner and each connection as actors, although they are run from tables. Nothing of this is made while nobody looks.
  */
-import type { AnyActorRef, AnyStateMachine, InspectionEvent } from 'xstate'
+import type { AnyStateMachine, InspectionEvent } from 'xstate'
 import type { MachineStepper, Stepped } from '../../machines/explore/machine-stepper.js'
 import { brokerError } from '../errors/broker.js'
 import { type InspectTap, inspectTap } from '../observe/inspect-tap.js'
@@ -29,26 +28,31 @@ export function brokerTap(inspect: InspectOption | undefined, controlSocket: str
   return inspectTap({ inspect: asked, controlSocket: controlSocket ?? '', buildId: '', log })
 }
 
-/** @returns what follows one run, by its id */
+/**
+ * @param name of the machine's runs, and with the id of one its session
+ * @param parent session of the owner; null for the owner itself
+ * @returns what follows one run, by its id
+ */
 export function watchRuns<M extends AnyStateMachine>(
   observe: Observe,
-  owner: AnyActorRef,
   machine: M,
   stepper: MachineStepper<M>,
+  name: string,
+  parent: string | null,
 ): (id: number) => RunWatch {
   return (id) => {
     let snapshot: unknown
     const actorRef = {
-      id: `connection-${id}`,
-      sessionId: `connection:${id}`,
-      _parent: owner,
+      id: parent === null ? name : `${name}-${id}`,
+      sessionId: `${name}:${id}`,
+      _parent: parent === null ? undefined : { sessionId: parent },
       logic: machine,
       // Clocks of a run live for microseconds: none is shown.
       system: { getSnapshot: () => ({ _scheduledEvents: {} }) },
       getSnapshot: () => snapshot,
     }
-    const tell = (event: object) =>
-      observe({ actorRef, rootId: owner.sessionId, ...event } as unknown as InspectionEvent)
+    const rootId = parent ?? actorRef.sessionId
+    const tell = (event: object) => observe({ actorRef, rootId, ...event } as unknown as InspectionEvent)
     return (event, stepped: Stepped) => {
       const isFirst = snapshot === undefined
       const { value, context, status } = stepper.view(stepped.snapshot)

@@ -1,12 +1,10 @@
 /** The broker's door: answers Hello, gives tokens, and passes connections on. */
 import type { Server } from 'node:net'
-import { type Actor, createActor } from 'xstate'
 import type { Failure, Reason } from '../../machines/broker/outcomes.js'
 import type { BrokerPolicy } from '../../machines/broker/policy.js'
 import { HelloRateLimit } from '../../machines/broker/rate-limit.js'
 import { TokenStore } from '../../machines/broker/tokens.js'
-import { pollClock } from '../channel/poll-clock.js'
-import { type InspectTap, watchedBy } from '../observe/inspect-tap.js'
+import type { InspectTap } from '../observe/inspect-tap.js'
 import type { InspectOption } from '../observe/inspect-target.js'
 import { closeFd } from '../os/fds.js'
 import { peerCredentials } from '../os/unix-socket.js'
@@ -87,6 +85,11 @@ export async function serveBroker(options: BrokerOptions): Promise<Broker> {
   return broker
 }
 
+interface Arrived {
+  readonly fd: number
+  readonly pid: number
+}
+
 class RunningBroker implements Broker, ConnectionHome {
   readonly #observe: Observe<BrokerReport>
   readonly #counters = new Counters()
@@ -97,12 +100,14 @@ class RunningBroker implements Broker, ConnectionHome {
   readonly #connections = new Map<number, BrokerConnection>()
   readonly #runs = new Map<number, TableRun<ReturnType<typeof bindConnection>>>()
   readonly #table
-  readonly #owner: Actor<ReturnType<typeof bindBroker>>
+  readonly #owner: TableRun<ReturnType<typeof bindBroker>>
   readonly #tap: InspectTap | null
   /** Makes the watch of a connection; null while nobody looks. */
   readonly #watch: ((id: number) => RunWatch) | null
-  /** fds accepted and not yet given to a connection, by the id they will have. */
-  readonly #arrived = new Map<number, { readonly fd: number; readonly pid: number }>()
+  /** Accepted, and the owner has not decided yet. */
+  #arrived: Arrived | null = null
+  /** Let in, and not started yet: a machine steps alone, so not inside the owner's own step. */
+  #admitted: BrokerConnection | null = null
   readonly #inLane = new Set<number>()
   readonly #large = new Map<number, number>()
   #largeBytes = 0
@@ -110,6 +115,7 @@ class RunningBroker implements Broker, ConnectionHome {
   #nextConnectionId = 1n
   #endpoint: BrokerEndpoint | null = null
   #drained: (() => void)[] = []
+  #ended: (() => void)[] = []
   #openError: unknown
   readonly #admin: AdminFacts = {
     controlSocket: () => this.options.controlSocket ?? this.options.name ?? '',
@@ -117,7 +123,7 @@ class RunningBroker implements Broker, ConnectionHome {
     openMetrics: () => this.#counters.toOpenMetrics('handoff_broker'),
     connections: () => this.#connections.size,
     tokens: () => this.#tokens.size,
-    accepting: () => this.#owner.getSnapshot().hasTag('accepting'),
+    accepting: () => this.#owner.view.hasTag('accepting'),
     services: () => knownServices(this.options.services),
     find: (name) => this.find(name),
     lane: (endpoint) => this.#breakers.look(endpoint),
@@ -143,21 +149,31 @@ class RunningBroker implements Broker, ConnectionHome {
     this.#rates = new HelloRateLimit(policy)
     this.#breakers = new Breakers(policy, (endpoint, open) => this.#observe({ kind: 'breaker', endpoint, open }))
     this.#tap = brokerTap(options.inspect, options.controlSocket)
+    const owner = bindBroker({
+      openEndpoint: () => this.#openEndpoint(),
+      startAccepting: () => this.#endpoint?.start(),
+      stopAccepting: () => this.#endpoint?.stop(),
+      startConnection: (pressed) => this.#startConnection(pressed),
+      turnAway: () => this.#turnAway(),
+      abandonConnections: () => this.#abandonConnections(),
+      closeEndpoint: () => this.#endpoint?.close(),
+      reportDrained: () => this.#reportDrained(),
+    })
+    const table = machineTable(owner, { policy })
     const show = this.#tap?.as('broker')
-    this.#owner = createActor(
-      bindBroker({
-        openEndpoint: () => this.#openEndpoint(),
-        startAccepting: () => this.#endpoint?.start(),
-        stopAccepting: () => this.#endpoint?.stop(),
-        startConnection: (id, pressed) => this.#startConnection(id, pressed),
-        turnAway: (id) => this.#turnAway(id),
-        abandonConnections: () => this.#abandonConnections(),
-        closeEndpoint: () => this.#endpoint?.close(),
-        reportDrained: () => this.#reportDrained(),
-      }),
-      { input: { policy }, clock: pollClock as never, ...watchedBy(show) },
-    )
-    this.#watch = show === undefined ? null : watchRuns(show, this.#owner, bound, this.#table.stepper)
+    const shown = show && watchRuns(show, owner, table.stepper, 'broker', null)
+    const end = {
+      complete: () => {
+        for (const resolve of this.#ended.splice(0)) resolve()
+      },
+      // Its effects catch what can be expected; anything else is a fault of ours that must not go on in silence.
+      error: (error: unknown) =>
+        queueMicrotask(() => {
+          throw error
+        }),
+    }
+    this.#owner = new TableRun(table, 0, end, shown?.(0))
+    this.#watch = show === undefined ? null : watchRuns(show, bound, this.#table.stepper, 'connection', 'broker:0')
   }
 
   get handoffBudgetMs(): number {
@@ -178,10 +194,10 @@ class RunningBroker implements Broker, ConnectionHome {
   }
 
   async drain(): Promise<void> {
-    if (this.#owner.getSnapshot().status !== 'active') return
+    if (this.#owner.view.status !== 'active') return
     const empty = new Promise<void>((resolve) => this.#drained.push(resolve))
     this.#owner.send({ type: 'broker.drainRequested' })
-    if (this.#owner.getSnapshot().hasTag('drained')) this.#reportDrained()
+    if (this.#owner.view.hasTag('drained')) this.#reportDrained()
     await empty
   }
 
@@ -191,8 +207,8 @@ class RunningBroker implements Broker, ConnectionHome {
 
   async close(): Promise<void> {
     const ended = new Promise<void>((resolve) => {
-      if (this.#owner.getSnapshot().status !== 'active') resolve()
-      else this.#owner.subscribe({ complete: resolve })
+      if (this.#owner.view.status !== 'active') resolve()
+      else this.#ended.push(resolve)
     })
     this.#owner.send({ type: 'broker.stopRequested' })
     await ended
@@ -235,24 +251,26 @@ class RunningBroker implements Broker, ConnectionHome {
         this.#observe({ kind: 'peerRejected', uid, pid: pid ?? 0 })
         return
       }
-      const id = this.#nextId++
-      this.#arrived.set(id, { fd, pid: pid ?? 0 })
-      this.#owner.send({ type: 'client.accepted', id })
+      this.#arrived = { fd, pid: pid ?? 0 }
+      this.#owner.send({ type: 'client.accepted' })
       // A broker that has just been asked to stop takes nobody in.
-      if (this.#arrived.delete(id)) closeFd(fd)
+      if (this.#arrived !== null) closeFd(fd)
+      this.#arrived = null
     } catch (error) {
       closeFd(fd)
       this.#observe({ kind: 'fault', where: 'accept', error })
     }
+    const admitted = this.#admitted
+    this.#admitted = null
+    if (admitted !== null) this.#run(admitted.id, admitted)
   }
 
   // ---- connections ----
 
-  #startConnection(id: number, pressed: boolean): void {
-    const connection = this.#take(id, pressed)
-    this.#connections.set(id, connection)
-    // Not inside the owner's own transition: a machine steps alone.
-    queueMicrotask(() => this.#run(id, connection))
+  #startConnection(pressed: boolean): void {
+    const connection = this.#take(pressed)
+    this.#connections.set(connection.id, connection)
+    this.#admitted = connection
   }
 
   #run(id: number, connection: BrokerConnection): void {
@@ -274,16 +292,17 @@ class RunningBroker implements Broker, ConnectionHome {
     run.start()
   }
 
-  #take(id: number, pressed: boolean): BrokerConnection {
-    const { fd, pid } = this.#arrived.get(id) as { fd: number; pid: number }
-    this.#arrived.delete(id)
+  #take(pressed: boolean): BrokerConnection {
+    const { fd, pid } = this.#arrived as Arrived
+    this.#arrived = null
+    const id = this.#nextId++
     return new BrokerConnection(id, fd, pid, pressed, this.server === null, this, (event) =>
       this.#runs.get(id)?.send(event),
     )
   }
 
-  #turnAway(id: number): void {
-    this.#take(id, true).turnAway()
+  #turnAway(): void {
+    this.#take(true).turnAway()
     this.#observe({ kind: 'refused', code: 'fdPressure', reason: 'too many connections', pid: 0 })
   }
 

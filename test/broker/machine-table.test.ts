@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type AnyStateMachine, createActor } from 'xstate'
 import { backendMachine } from '../../machines/broker/backend.machine.js'
+import { brokerMachine } from '../../machines/broker/broker.machine.js'
 import { clientMachine } from '../../machines/broker/client.machine.js'
 import { connectionMachine } from '../../machines/broker/connection.machine.js'
 import { DEFAULT_BROKER_POLICY as policy } from '../../machines/broker/policy.js'
@@ -17,6 +18,7 @@ const MACHINES: readonly (readonly [string, AnyStateMachine, object])[] = [
   ['connection', connectionMachine, { id: 7, policy }],
   ['backend', backendMachine, { id: 7, policy }],
   ['client', clientMachine, { id: 7, policy, cached: false }],
+  ['the owner of the connections', brokerMachine, { policy: { ...policy, maxConnections: 3 } }],
   ['client with a cached endpoint', clientMachine, { id: 7, policy, cached: true }],
 ]
 
@@ -34,7 +36,7 @@ function recorder(machine: AnyStateMachine, answers: readonly (Sent | null)[]) {
   let send: (event: Sent) => void = () => {}
   let effects = 0
   const names = Object.entries(machine.implementations.actions)
-    .filter(([name]) => !name.startsWith('note'))
+    .filter(([name]) => !/^(note|count|forget)/.test(name))
     .map(([name]) => name)
   const actions = Object.fromEntries(
     names.map((name) => [
@@ -77,7 +79,7 @@ function byTable(machine: AnyStateMachine, input: object, happenings: readonly H
   const { seen, bound, connect } = recorder(machine, answers)
   const table = machineTable(bound, { ...input, id: 0 } as never)
   const end = { complete: () => seen.push('complete'), error: (error: unknown) => seen.push(error) }
-  const run = new TableRun(table, 7, end)
+  const run = new TableRun(table, (input as { id: number }).id, end)
   connect((event) => run.send(event as never))
   run.start()
   play(happenings, (event) => run.send(event as never))

@@ -92,7 +92,7 @@ function brokerWorld(machine = brokerMachine): World<Alone> {
         yield go(state, 'fault', { type: 'endpoint.failed' }, { stopAsked: true })
       }
       if (state.accepting || stepper.view(state.machine).matches('draining' as never)) {
-        yield go(state, 'trigger', { type: 'client.accepted', id: 1 })
+        yield go(state, 'trigger', { type: 'client.accepted' })
         yield go(state, 'fault', { type: 'accept.starved' })
       }
       if (state.running > 0) yield go(state, 'progress', { type: 'connection.ended' }, { running: state.running - 1 })
