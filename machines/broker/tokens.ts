@@ -40,7 +40,7 @@ export class TokenStore {
     if (this.#pending.size >= this.policy.maxTokens) return null
     for (let attempt = 0; attempt < this.policy.tokenCandidates; attempt++) {
       const token = candidate()
-      const text = token.join()
+      const text = String.fromCharCode(...token)
       if (this.#taken.has(text)) continue
       this.#taken.add(text)
       this.#pending.set(connection, { token, text, expiresAt: now + this.policy.tokenTtlMs })

@@ -11,8 +11,10 @@ import {
   dialOnce,
   dialUnix,
   peerCredentials,
+  restingSocket,
   socketFromFd,
   stageUnixServer,
+  startReading,
   sweepStagedSockets,
 } from '../../src/os/unix-socket.js'
 import { checkLeaks, codeOf, unprivileged, until, useTempDir } from './support.js'
@@ -199,4 +201,21 @@ test('accepting survives a failing accept: the trouble is told, and later connec
   acceptor.close()
   closeFd(a)
   closeFd(b)
+})
+
+test('a resting socket leaves every byte and the end in the kernel until it is started', async () => {
+  const [near, far] = streamPair()
+  native.send(far, Buffer.from('hello'))
+  const socket = restingSocket(near)
+  const heard: string[] = []
+  socket.setEncoding('utf8')
+  // Several turns of the loop: a socket that reads would have read.
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  expect(native.pendingBytes(near)).toBe(5)
+  expect(socket.bytesRead).toBe(0)
+  closeFd(far)
+  startReading(socket)
+  socket.on('data', (text: string) => heard.push(text))
+  await once(socket, 'close')
+  expect(heard).toEqual(['hello'])
 })
