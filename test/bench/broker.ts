@@ -10,7 +10,7 @@
  * A sample is what a caller waits for: from `connect` to the first answered byte of the service. Beside it stands what it cost
  * in the client, the broker and the backend: CPU of all threads in µs, and how often the main thread went to sleep. Linux only.
  * Run it compiled:
- *   node --import ./test/fixtures/ts.mjs test/bench/broker.ts [samples]
+ *   node --import ./test/fixtures/ts.mjs test/bench/broker.ts [samples] [warm-up of each way]
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,6 +23,7 @@ import { connectClient } from '../../src/broker/connect-client.js'
 import { floorClient } from './broker-floor/client.js'
 
 const samples = Number(process.argv[2] ?? 2_000)
+const warmUp = Number(process.argv[3] ?? 1_000)
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'hb-bench-'))
 const path = (name: string): string => join(directory, name)
@@ -123,7 +124,7 @@ try {
   for (const concurrent of [1, 100]) {
     const times: Record<string, number[]> = Object.fromEntries(Object.keys(WAYS).map((name) => [name, []]))
     const spent: Record<string, Cost[]> = {}
-    for (const way of Object.values(WAYS)) await measure(way, 1_000, concurrent)
+    for (const way of Object.values(WAYS)) await measure(way, warmUp, concurrent)
     const rounds = 20
     for (let round = 0; round < rounds; round++) {
       for (const [name, way] of Object.entries(WAYS)) {

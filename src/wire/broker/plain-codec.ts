@@ -138,14 +138,14 @@ function getNumber(): number {
   return 0
 }
 
+const none = (): Uint8Array => new Uint8Array(0)
+
 const getBig = (): bigint => BigInt(getNumber())
 
 function getBytes(): Uint8Array {
   const length = getNumber()
-  if (length > end - at) {
-    plain = false
-    return source.subarray(0, 0)
-  }
+  if (length > end - at) plain = false
+  if (length === 0 || !plain) return none()
   at += length
   return source.subarray(at - length, at)
 }
@@ -161,8 +161,6 @@ function getText(): string {
   for (let index = from; index < at; index++) if ((source[index] as number) > 0x7f) plain = false
   return plain ? source.toString('latin1', from, at) : ''
 }
-
-const none = (): Uint8Array => new Uint8Array(0)
 
 export const plainFrame: PlainCodec<Frame> = {
   encode(frame) {
