@@ -15,23 +15,35 @@ export class EdgeJournal {
 
   constructor(private readonly store: GraphStore) {}
 
-  add<S>(from: StateId, to: StateId, { label, kind, covers }: Step<S>): number {
+  add<S>(from: StateId, to: StateId, { label, kind, covers }: Omit<Step<S>, 'next'>): number {
+    return this.addKnown(from, to, this.labelId(label, kind), this.coverId(covers))
+  }
+
+  /** For whoever keeps the numbers of a step's label and covers. */
+  addKnown(from: StateId, to: StateId, labelId: number, coverId: number): number {
     const { store } = this
-    const labelId = this.labelIds.get(label) ?? this.newLabel(label, kind)
     const entry = store.labels[labelId] as (typeof store.labels)[number]
-    if (entry.kind !== kind) {
-      throw new ContractError(`the step '${label}' is '${kind}' here and '${entry.kind}' elsewhere: use two labels`)
-    }
     if (this.lastUser[labelId] === from) {
-      throw new ContractError(`one state offers the step '${label}' twice: a path could not be replayed by its labels`)
+      throw new ContractError(
+        `one state offers the step '${entry.name}' twice: a path could not be replayed by its labels`,
+      )
     }
     this.lastUser[labelId] = from
     entry.count += 1
     const edge = store.targets.length
     store.targets.push(to)
     store.edgeLabels.push(labelId)
-    store.edgeCovers.push(covers === undefined || covers.length === 0 ? 0 : this.coverId(covers))
+    store.edgeCovers.push(coverId)
     return edge
+  }
+
+  labelId(label: string, kind: StepKind): number {
+    const id = this.labelIds.get(label) ?? this.newLabel(label, kind)
+    const known = this.store.labels[id]?.kind
+    if (known !== kind) {
+      throw new ContractError(`the step '${label}' is '${kind}' here and '${known}' elsewhere: use two labels`)
+    }
+    return id
   }
 
   private newLabel(name: string, kind: StepKind): number {
@@ -45,7 +57,8 @@ export class EdgeJournal {
     return id
   }
 
-  private coverId(covers: readonly string[]): number {
+  coverId(covers: readonly string[] | undefined): number {
+    if (covers === undefined || covers.length === 0) return 0
     let id = this.coverIds.get(covers)
     if (id === undefined) {
       const text = JSON.stringify(covers)

@@ -7,11 +7,14 @@
 import { NotCanonicalError } from './canonical.js'
 import { EdgeJournal } from './edge-journal.js'
 import { GraphStore, type Label, type Path, StateGraph, type StateId } from './graph.js'
-import { stuckStates } from './liveness.js'
+import { createTraps } from './liveness.js'
 import type { Property } from './property.js'
-import { createStateIndex } from './state-index.js'
+import { createRuleWalker } from './rule-walker.js'
+import { type RuleSet, rulesOf } from './rules.js'
+import type { Search, Walker } from './search.js'
+import { createStateWalker } from './state-walker.js'
 import { type Sighting, type Violation, ViolationLog } from './violations.js'
-import { ContractError, initialStates, type Step, type World } from './world.js'
+import { ContractError, initialStates, type World } from './world.js'
 
 export interface Progress {
   readonly states: number
@@ -80,16 +83,12 @@ const MARK_LIMIT = 32
 
 /** Explores everything reachable. @throws ContractError or NotCanonicalError when the world's keys or labels are unfit. */
 export function explore<S>(world: World<S>, options: ExploreOptions<S> = {}): Exploration<S> {
-  const { properties = [], limits = {}, progressEvery = 50_000 } = options
-  const maxStates = limits.states ?? Number.POSITIVE_INFINITY
-  const maxViolations = limits.violations ?? Number.POSITIVE_INFINITY
+  const { properties = [] } = options
   const startedAt = options.now?.()
 
-  const always = properties.filter((property) => property.kind === 'always')
-  const onEdge = properties.filter((property) => property.kind === 'edge')
   const eventually = properties.filter((property) => property.kind === 'eventually')
-  let wanted = properties.filter((property) => property.kind === 'sometimes')
-  let wantedOnEdge = properties.filter((property) => property.kind === 'sometimesEdge')
+  const wanted = new Set(properties.filter((property) => property.kind === 'sometimes'))
+  const wantedOnEdge = new Set(properties.filter((property) => property.kind === 'sometimesEdge'))
   const witnesses = new Map<string, Sighting>()
 
   const marks = [
@@ -105,127 +104,41 @@ export function explore<S>(world: World<S>, options: ExploreOptions<S> = {}): Ex
     throw new ContractError('a world needs at least one initial state')
   }
   const store = new GraphStore()
-  const index = createStateIndex(world.key(initial[0] as S))
   const journal = new EdgeJournal(store)
   const kept: S[] | undefined = options.keepStates ? [] : undefined
   const graph = new StateGraph(world, store, new Map(marks.map(([name], bit) => [name, bit])), kept)
   const log = new ViolationLog(graph, options.byFaults ?? false)
-  let level: S[] = []
-  let nextLevel: S[] = []
-
-  function discover(state: S, id: StateId, parentEdge: number): void {
-    store.parentEdges.push(parentEdge)
-    let bits = 0
-    for (let bit = 0; bit < marks.length; bit++) {
-      if ((marks[bit] as (typeof marks)[number])[1](state)) {
-        bits |= 1 << bit
-      }
-    }
-    store.marks.push(bits)
-    kept?.push(state)
-    nextLevel.push(state)
-    for (const property of always) {
-      const verdict = property.holds(state)
-      if (verdict !== true) {
-        log.add(property, 'always', verdict, { state: id })
-      }
-    }
-    for (const property of wanted) {
-      if (property.holds(state)) {
-        witnesses.set(property.id, { state: id })
-        wanted = wanted.filter((other) => other !== property)
-      }
-    }
+  const search: Search<S> = {
+    world,
+    initial,
+    always: properties.filter((property) => property.kind === 'always'),
+    onEdge: properties.filter((property) => property.kind === 'edge'),
+    marks,
+    wanted,
+    wantedOnEdge,
+    witnesses,
+    store,
+    journal,
+    log,
+    kept,
   }
-
-  function checkEdge(from: S, step: Step<S>, edge: number): void {
-    for (const property of onEdge) {
-      const verdict = property.holds(from, step)
-      if (verdict !== true) {
-        log.add(property, 'edge', verdict, { edge })
-      }
-    }
-    for (const property of wantedOnEdge) {
-      if (property.holds(from, step)) {
-        witnesses.set(property.id, { edge })
-        wantedOnEdge = wantedOnEdge.filter((other) => other !== property)
-      }
-    }
-  }
-
-  const edgesMatter = onEdge.length + wantedOnEdge.length > 0
-
-  function expand(id: StateId, state: S): void {
-    store.offsets.push(store.targets.length)
-    store.expanded = id + 1
-    try {
-      for (const step of world.steps(state)) {
-        const before = index.size
-        const target = index.add(world.key(step.next))
-        const edge = journal.add(id, target, step)
-        if (target === before) {
-          discover(step.next, target, edge)
-        }
-        if (edgesMatter) {
-          checkEdge(state, step, edge)
-        }
-      }
-    } catch (error) {
-      if (error instanceof ContractError || error instanceof NotCanonicalError) {
-        throw error
-      }
-      log.addException(error, id)
-    }
-  }
-
-  initial.forEach((state, at) => {
-    const before = index.size
-    const id = index.add(world.key(state))
-    if (id === before) {
-      store.initialIndex.push(at)
-      discover(state, id, -1)
-    }
-  })
-
-  let id = 0
-  let complete = true
-  search: while (nextLevel.length > 0) {
-    store.levels.push(id)
-    ;[level, nextLevel] = [nextLevel, []]
-    for (let at = 0; at < level.length; at++) {
-      if (index.size > maxStates || log.size >= maxViolations) {
-        complete = false
-        break search
-      }
-      expand(id, level[at] as S)
-      id += 1
-      // The frontier is the only place that holds whole states.
-      level[at] = undefined as S
-      if (id % progressEvery === 0) {
-        options.onProgress?.({
-          states: index.size,
-          edges: store.targets.length,
-          depth: store.levels.length - 1,
-          waiting: index.size - id,
-        })
-      }
-    }
-  }
+  const { complete, states, parts, indexBytes } = walk(search, options)
 
   if (complete) {
+    const traps = createTraps(graph)
     for (const property of eventually) {
-      for (const stuck of stuckStates(graph, property, goalMark(property.id))) {
+      for (const stuck of traps.stuckStates(property, goalMark(property.id))) {
         log.addStuck(property, stuck)
       }
     }
   }
 
   const covered = new Set([...(world.initialCovers ?? []), ...store.coverSets.flat()])
-  const bytes = store.bytes + index.bytes
+  const bytes = store.bytes + indexBytes
   const elapsedMs = options.now && startedAt !== undefined ? options.now() - startedAt : undefined
   return {
     complete,
-    states: index.size,
+    states,
     edges: store.targets.length,
     depth: store.levels.length - 1,
     violations: log.list(),
@@ -242,12 +155,72 @@ export function explore<S>(world: World<S>, options: ExploreOptions<S> = {}): Ex
     labels: store.labels,
     graph,
     stats: {
-      ...(elapsedMs === undefined ? {} : { elapsedMs, statesPerSecond: (index.size / elapsedMs) * 1000 }),
+      ...(elapsedMs === undefined ? {} : { elapsedMs, statesPerSecond: (states / elapsedMs) * 1000 }),
       bytes,
-      bytesPerState: bytes / index.size,
-      parts: index.parts,
+      bytesPerState: bytes / states,
+      parts,
     },
   }
+}
+
+interface Walked {
+  readonly complete: boolean
+  readonly states: number
+  readonly parts: number
+  readonly indexBytes: number
+}
+
+/** A function of its own, so that the result does not hold what the walk remembered. */
+function walk<S>(search: Search<S>, { limits = {}, progressEvery = 50_000, onProgress }: ExploreOptions<S>): Walked {
+  const maxStates = limits.states ?? Number.POSITIVE_INFINITY
+  const maxViolations = limits.violations ?? Number.POSITIVE_INFINITY
+  const { store, log } = search
+  const walker = createWalker(search)
+
+  function expand(id: StateId): void {
+    store.offsets.push(store.targets.length)
+    store.expanded = id + 1
+    try {
+      walker.expand(id)
+    } catch (error) {
+      if (error instanceof ContractError || error instanceof NotCanonicalError) {
+        throw error
+      }
+      log.addException(error, id)
+    }
+  }
+  const walked = (complete: boolean): Walked => {
+    return { complete, states: walker.size, parts: walker.parts, indexBytes: walker.bytes }
+  }
+
+  walker.begin()
+  for (let id = 0; id < walker.size; ) {
+    store.levels.push(id)
+    for (const end = walker.size; id < end; ) {
+      if (walker.size > maxStates || log.size >= maxViolations) {
+        return walked(false)
+      }
+      expand(id)
+      id += 1
+      if (id % progressEvery === 0) {
+        onProgress?.({
+          states: walker.size,
+          edges: store.targets.length,
+          depth: store.levels.length - 1,
+          waiting: walker.size - id,
+        })
+      }
+    }
+  }
+  return walked(true)
+}
+
+function createWalker<S>(search: Search<S>): Walker {
+  const rules = rulesOf(search.world)
+  // A world of rules has records in its states, and so objects.
+  return rules === undefined
+    ? createStateWalker(search)
+    : createRuleWalker<S & object>(search as Search<S & object>, rules as RuleSet<S & object>)
 }
 
 /** The mark under which the goal of an `eventually` property is remembered. */

@@ -1,11 +1,10 @@
 /**
  * The set of known states, each with its number in the order of discovery.
  *
- * A state's key is a text or a list of parts. Lists become rows of 32-bit numbers in one flat hash table: no object per
- * state, 4 bytes per part and 6 to 12 for the table.
+ * A state's key is a text or a list of parts. Lists become rows of numbers ({@link RowIndex}).
  */
 import { createInterner, type Interner } from './interner.js'
-import { int32List } from './numbers.js'
+import { RowIndex } from './row-index.js'
 import { ContractError } from './world.js'
 
 export type StateKey = string | readonly unknown[]
@@ -60,20 +59,16 @@ const SMALL = 0x3fff_ffff
 
 function createRowIndex(width: number): StateIndex {
   const interner: Interner<unknown> = createInterner()
-  const rows = int32List()
+  const rows = new RowIndex(width)
   const probe = new Int32Array(width)
   const lastParts: unknown[] = new Array(width).fill(0)
   const lastCodes = new Int32Array(width)
-  let table = new Int32Array(1 << 12)
-  let mask = table.length - 1
-  let size = 0
 
-  /** Fills `probe`. @returns its hash. */
-  function encode(key: StateKey): number {
+  /** Fills `probe`. */
+  function encode(key: StateKey): void {
     if (typeof key === 'string' || key.length !== width) {
       throw new ContractError(`the key of a state must always be a list of ${width} parts`)
     }
-    let hash = 0x9e3779b9 | 0
     for (let at = 0; at < width; at++) {
       const part = key[at]
       let code: number
@@ -89,76 +84,19 @@ function createRowIndex(width: number): StateIndex {
         lastCodes[at] = code
       }
       probe[at] = code
-      hash = Math.imul(hash ^ code, 0x85ebca6b)
-      hash ^= hash >>> 13
-    }
-    hash = Math.imul(hash, 0xc2b2ae35)
-    return (hash ^ (hash >>> 16)) >>> 0
-  }
-
-  function same(id: number): boolean {
-    const from = id * width
-    for (let at = 0; at < width; at++) {
-      if (rows.get(from + at) !== probe[at]) {
-        return false
-      }
-    }
-    return true
-  }
-
-  /** The slot of the probed key: holds its number + 1, or 0 when it is new. */
-  function slotOf(hash: number): number {
-    let slot = hash & mask
-    for (;;) {
-      const held = table[slot] as number
-      if (held === 0 || same(held - 1)) {
-        return slot
-      }
-      slot = (slot + 1) & mask
-    }
-  }
-
-  function rehash(): void {
-    table = new Int32Array(table.length * 2)
-    mask = table.length - 1
-    for (let id = 0; id < size; id++) {
-      let hash = 0x9e3779b9 | 0
-      for (let at = 0; at < width; at++) {
-        hash = Math.imul(hash ^ rows.get(id * width + at), 0x85ebca6b)
-        hash ^= hash >>> 13
-      }
-      hash = Math.imul(hash, 0xc2b2ae35)
-      let slot = ((hash ^ (hash >>> 16)) >>> 0) & mask
-      while (table[slot] !== 0) {
-        slot = (slot + 1) & mask
-      }
-      table[slot] = id + 1
     }
   }
 
   return {
     add(key) {
-      const slot = slotOf(encode(key))
-      const held = table[slot] as number
-      if (held !== 0) {
-        return held - 1
-      }
-      const id = size++
-      for (let at = 0; at < width; at++) {
-        rows.push(probe[at] as number)
-      }
-      table[slot] = id + 1
-      // Two thirds full is where linear probing starts to hurt.
-      if (size * 3 > table.length * 2) {
-        rehash()
-      }
-      return id
+      encode(key)
+      return rows.add(probe)
     },
     get size() {
-      return size
+      return rows.size
     },
     get bytes() {
-      return rows.bytes + table.byteLength
+      return rows.bytes
     },
     get parts() {
       return interner.size
