@@ -1,5 +1,5 @@
 /** Clients in the world: they connect, ask, hang up whenever they like, and are answered by whoever has read what they asked. */
-import type { Step, StepKind } from '../../explore/index.js'
+import type { Change, StepKind } from '../../explore/index.js'
 import { answer, arrive, connect, follow, hangUp, letGo } from './connections.js'
 import { Draft } from './draft.js'
 import { whoAnswers } from './kernel.js'
@@ -8,7 +8,7 @@ import { type HandoffState, isOnLoop, NONE } from './state.js'
 import type { Connection } from './traffic.js'
 
 /** Answers on their way: like a hook of the daemon they may take long, and block nobody's loop. */
-export function* answerSteps(state: HandoffState, makers: Makers): Generator<Step<HandoffState>> {
+export function* answerSteps(state: HandoffState, makers: Makers): Generator<Change<HandoffState>> {
   for (const [index, { request, takenBy }] of state.traffic.connections.entries()) {
     if (request !== 'taken' || !isOnLoop(state, takenBy)) continue
     const label = `${nameOf(takenBy)}.answers#${index}`
@@ -20,7 +20,7 @@ export function* answerSteps(state: HandoffState, makers: Makers): Generator<Ste
 }
 
 /** What rests in a program that lingers follows to the one that serves. */
-export function* followSteps(state: HandoffState, makers: Makers): Generator<Step<HandoffState>> {
+export function* followSteps(state: HandoffState, makers: Makers): Generator<Change<HandoffState>> {
   const { players, settings } = makers
   for (const [index, { request, reads }] of state.traffic.connections.entries()) {
     if (reads === 0 || request === 'taken') continue
@@ -39,7 +39,7 @@ export function* followSteps(state: HandoffState, makers: Makers): Generator<Ste
   }
 }
 
-export function* clientSteps(state: HandoffState, makers: Makers): Generator<Step<HandoffState>> {
+export function* clientSteps(state: HandoffState, makers: Makers): Generator<Change<HandoffState>> {
   for (const [index, connection] of state.traffic.connections.entries()) {
     for (const [does, change] of wishes(state, connection)) {
       yield step(state, makers, `client#${index}.${does}`, 'trigger', (draft) => change(draft, index))
@@ -65,8 +65,8 @@ function step(
   label: string,
   kind: StepKind,
   change: (draft: Draft) => void,
-): Step<HandoffState> {
+): Change<HandoffState> {
   const draft = new Draft(state, players, pools)
   change(draft)
-  return { label, kind, next: draft.finish() }
+  return draft.finish(label, kind)
 }

@@ -1,5 +1,8 @@
-/** One step in the making: records are copied when they change, and made one again at the end. */
-
+/**
+ * One step in the making: fields that were set, before those of the state that it leaves. It looks at no field that nobody
+ * asks for, so that what is remembered of a step depends on nothing else.
+ */
+import type { Change, StepKind, Write } from '../../explore/index.js'
 import type { Players } from './cast.js'
 import type { Cast } from './options.js'
 import {
@@ -18,41 +21,81 @@ import {
 import type { Traffic } from './traffic.js'
 
 type Raw<T> = Omit<T, 'id'>
+type Part = 'supervisor' | 'kernel' | 'budgets' | 'traffic'
 
 export class Draft {
-  supervisor: Raw<Supervisor>
-  kernel: Raw<Kernel>
-  budgets: Raw<Budgets>
-  traffic: Raw<Traffic>
-  readonly primitives: (Raw<Primitive> | null)[]
   covers: readonly string[] = []
+  private readonly changes: { -readonly [Name in Part]?: Partial<Raw<HandoffState[Name]>> } = {}
+  private readonly changedPrimitives: Partial<Raw<Primitive>>[] = []
+  private readonly born = new Set<Slot>()
+  private list: readonly (Raw<Primitive> | null)[] | undefined
 
   constructor(
     readonly before: HandoffState,
     private readonly players: Players,
     private readonly pools: Pools,
-  ) {
-    this.supervisor = before.supervisor
-    this.kernel = before.kernel
-    this.budgets = before.budgets
-    this.traffic = before.traffic
-    this.primitives = before.primitives.slice()
+  ) {}
+
+  get supervisor(): Raw<Supervisor> {
+    return seenThrough(this.changes.supervisor, this.before.supervisor)
+  }
+
+  get kernel(): Raw<Kernel> {
+    return seenThrough(this.changes.kernel, this.before.kernel)
+  }
+
+  get budgets(): Raw<Budgets> {
+    return seenThrough(this.changes.budgets, this.before.budgets)
+  }
+
+  get traffic(): Raw<Traffic> {
+    return seenThrough(this.changes.traffic, this.before.traffic)
+  }
+
+  get primitives(): readonly (Raw<Primitive> | null)[] {
+    if (this.list === undefined) {
+      const list: (Raw<Primitive> | null)[] = []
+      for (let slot = 0; slot < this.before.primitives.length; slot++)
+        Object.defineProperty(list, slot, { get: () => this.at(slot), enumerable: true })
+      this.list = list
+    }
+    return this.list
+  }
+
+  private at(slot: Slot): Raw<Primitive> | null {
+    const changes = this.changedPrimitives[slot]
+    if (this.born.has(slot)) return changes as Raw<Primitive>
+    const before = this.before.primitives[slot] ?? null
+    return before && seenThrough(changes, before)
   }
 
   setSupervisor(changes: Partial<Raw<Supervisor>>): void {
-    this.supervisor = { ...this.supervisor, ...changes }
+    this.changes.supervisor = { ...this.changes.supervisor, ...changes }
+  }
+
+  /** Was one of these fields of the supervisor set in this step? */
+  hasSet(...fields: readonly (keyof Raw<Supervisor>)[]): boolean {
+    const set = this.changes.supervisor
+    return set !== undefined && fields.some((field) => field in set)
   }
 
   setKernel(changes: Partial<Raw<Kernel>>): void {
-    this.kernel = { ...this.kernel, ...changes }
+    this.changes.kernel = { ...this.changes.kernel, ...changes }
   }
 
   setTraffic(changes: Partial<Raw<Traffic>>): void {
-    this.traffic = { ...this.traffic, ...changes }
+    this.changes.traffic = { ...this.changes.traffic, ...changes }
   }
 
   setPrimitive(slot: Slot, changes: Partial<Raw<Primitive>>): void {
-    this.primitives[slot] = { ...this.primitive(slot), ...changes }
+    this.primitive(slot)
+    this.changedPrimitives[slot] = { ...this.changedPrimitives[slot], ...changes }
+  }
+
+  /** A process begins, in a place that is free. */
+  bear(slot: Slot, primitive: Raw<Primitive>): void {
+    this.born.add(slot)
+    this.changedPrimitives[slot] = primitive
   }
 
   primitive(slot: Slot): Raw<Primitive> {
@@ -66,7 +109,7 @@ export class Draft {
   }
 
   spend(budget: keyof Raw<Budgets>): void {
-    this.budgets = { ...this.budgets, [budget]: this.budgets[budget] - 1 }
+    this.changes.budgets = { ...this.changes.budgets, [budget]: this.budgets[budget] - 1 }
   }
 
   cover(covers: readonly string[]): void {
@@ -94,40 +137,56 @@ export class Draft {
     this.setPrimitive(slot, { sessions: [...sessions.slice(0, at), ...rest, ...sessions.slice(at + 1)] })
   }
 
-  finish(): HandoffState {
-    const { pools, before } = this
-    const supervisor = this.supervisor === before.supervisor ? before.supervisor : pools.supervisor(this.supervisor)
-    const referred = this.referred()
-    return {
-      supervisor,
-      kernel: this.kernel === before.kernel ? before.kernel : pools.kernel(this.kernel),
-      budgets: this.budgets === before.budgets ? before.budgets : pools.budgets(this.budgets),
-      traffic: this.traffic === before.traffic ? before.traffic : pools.traffic(this.traffic),
-      primitives: this.primitives.map((primitive, slot) => {
-        if (primitive === null) return null
-        if (primitive.life === 'dead' && (referred & (1 << slot)) === 0) return null
-        return primitive === before.primitives[slot] ? (primitive as Primitive) : pools.primitive(primitive)
-      }),
-    }
+  /** The first place that nobody has and nobody names; -1: none. */
+  freePlace(): Slot {
+    return this.primitives.findIndex(
+      (primitive, slot) => primitive === null || isForgotten(this, this.players, primitive, slot),
+    )
   }
 
-  /** Places that somebody still names: a number is used again only when nobody can mistake it. */
-  private referred(): number {
-    const { supervisor, kernel, players } = this
-    let bits = kernel.journal
-    if (kernel.path !== NONE) bits |= 1 << kernel.path
-    if (supervisor.journalling !== NONE) bits |= supervisor.journalling
-    if (supervisor.life === 'running' || supervisor.life === 'stalled') {
-      bits |= supervisor.known | namedBy(players.supervisor, supervisor.machine)
-      if (supervisor.swap !== NONE) bits |= namedBy(players.swap, supervisor.swap)
-    }
-    this.primitives.forEach((primitive, slot) => {
-      if (primitive === null) return
-      const isRead = (stream: Stream | null) => stream !== null && stream.supervisorEnd === OPEN
-      if (isRead(primitive.channel) || primitive.sessions.some(isRead)) bits |= 1 << slot
+  /** What was set, as a step of this name. */
+  finish(label: string, kind: StepKind): Change<HandoffState> {
+    const { covers } = this
+    const writes: Write<HandoffState>[] = []
+    for (const [part, fields] of Object.entries(this.changes)) writes.push({ part: part as Part, fields })
+    this.changedPrimitives.forEach((fields, place) => {
+      writes.push({ part: 'primitives', place, fields })
     })
-    return bits
+    return { label, kind, covers, writes }
   }
+}
+
+/** A record of which some fields were set. */
+function seenThrough<T extends object>(changes: Partial<T> | undefined, before: T): T {
+  if (changes === undefined) return before
+  return new Proxy(changes, {
+    get: (set, name) => (Object.hasOwn(set, name) ? set[name as keyof T] : before[name as keyof T]),
+  }) as T
+}
+
+/** Dead, and nobody names its place: a number is used again only when nobody can mistake it. */
+export function forgotten(state: HandoffState, players: Players, place: Slot): Write<HandoffState>[] {
+  const primitive = state.primitives[place]
+  return primitive != null && isForgotten(state, players, primitive, place)
+    ? [{ part: 'primitives', place, fields: null }]
+    : []
+}
+
+function isForgotten(
+  { supervisor, kernel }: HandoffState | Draft,
+  players: Players,
+  { life, channel, sessions }: Raw<Primitive>,
+  slot: Slot,
+): boolean {
+  if (life !== 'dead') return false
+  const bit = 1 << slot
+  const isRead = (stream: Stream | null) => stream !== null && stream.supervisorEnd === OPEN
+  if (isRead(channel) || sessions.some(isRead)) return false
+  if (kernel.path === slot || (kernel.journal & bit) !== 0) return false
+  if (supervisor.journalling !== NONE && (supervisor.journalling & bit) !== 0) return false
+  if (supervisor.life !== 'running' && supervisor.life !== 'stalled') return true
+  if ((supervisor.known & bit) !== 0 || (namedBy(players.supervisor, supervisor.machine) & bit) !== 0) return false
+  return supervisor.swap === NONE || (namedBy(players.swap, supervisor.swap) & bit) === 0
 }
 
 interface PidHolder {

@@ -2,17 +2,27 @@
  * The handoff as one closed world: the real supervisor, swap, incumbent, successor and greeting machines, a small kernel
  * between them, and whatever may break. It begins with nothing but a supervisor that starts for the first time.
  */
-import type { Step, World } from '../../explore/index.js'
+import { type Change, type Rule, type RuleSet, type World, worldOfRules } from '../../explore/index.js'
 import { createCast, type Players } from './cast.js'
 import { answerSteps, clientSteps, followSteps } from './clients.js'
 import { noTraffic } from './connections.js'
-import { Draft } from './draft.js'
+import { Draft, forgotten } from './draft.js'
 import { endSupervisor, whoAnswers } from './kernel.js'
 import { type Settings, settingsOf, type WorldOptions } from './options.js'
-import { killStep, type Makers, nameOf, primitiveSteps } from './primitive.js'
-import { ADMITTED, createPools, type HandoffState, keyOf, NONE, OPEN, type Stream } from './state.js'
+import { killStep, type Makers, nameOf, primitiveRules, primitiveTimers, signalling, WORK } from './primitive.js'
+import {
+  ADMITTED,
+  createPools,
+  type HandoffState,
+  keyOf,
+  NONE,
+  OPEN,
+  type Slot,
+  type Stream,
+  shapeOf,
+} from './state.js'
 import { DEAF } from './strange.js'
-import { supervisorSteps } from './supervisor.js'
+import { supervisorRules, supervisorTimers } from './supervisor-rules.js'
 
 export interface HandoffWorld extends World<HandoffState> {
   readonly players: Players
@@ -30,20 +40,7 @@ export function createHandoffWorld(options: WorldOptions = {}): HandoffWorld {
     players,
     settings,
     initial: () => firstState(makers),
-    *steps(state) {
-      const processes = [supervisorSteps(state, makers)]
-      for (let slot = 0; slot < state.primitives.length; slot++) processes.push(primitiveSteps(state, slot, makers))
-      const moving = [...answerSteps(state, makers), ...followSteps(state, makers)]
-      const work = [...processes.flatMap((process) => process.work()), ...moving]
-      yield* work
-      // A restart is somebody else's pace: nobody's limits wait for it.
-      const isQuiet = !work.some(({ kind, label }) => kind === 'progress' && label !== 'restart:S')
-      const timing = isQuiet || settings.timers !== 'patient' ? 'due' : 'early'
-      for (const process of processes) yield* process.timers(timing)
-      yield* kills(state, makers)
-      yield* clientSteps(state, makers)
-    },
-    key: keyOf,
+    ...worldOfRules(rulesFor(makers)),
     coverable: [supervisor, swap, incumbent, successor, greeting].flatMap(({ stepper: { parts } }) => [
       ...parts.states,
       ...parts.transitions.map(({ id }) => id),
@@ -52,7 +49,7 @@ export function createHandoffWorld(options: WorldOptions = {}): HandoffWorld {
   }
 }
 
-function firstState({ players, pools, settings }: Makers): HandoffState {
+function firstState({ pools, settings }: Makers): HandoffState {
   const blank: HandoffState = {
     supervisor: pools.supervisor({
       life: 'dead',
@@ -89,22 +86,53 @@ function firstState({ players, pools, settings }: Makers): HandoffState {
     traffic: pools.traffic(noTraffic(settings.connections)),
     primitives: Array.from({ length: settings.slots }, () => null),
   }
-  return new Draft(blank, players, pools).finish()
+  return blank
 }
 
-function* kills(state: HandoffState, makers: Makers): Generator<Step<HandoffState>> {
-  if (state.budgets.faults === 0 || !makers.settings.faultKinds.has('kill')) return
-  const { life } = state.supervisor
-  if (life === 'running' || life === 'stalled') {
-    const draft = new Draft(state, makers.players, makers.pools)
-    draft.spend('faults')
-    endSupervisor(draft, 'dead')
-    yield { label: 'kill:S', kind: 'fault', next: draft.finish() }
+/** What processes do by themselves, then what time, an axe and clients do to them. */
+function rulesFor(makers: Makers): RuleSet<HandoffState> {
+  const { settings, players, pools } = makers
+  const slots = Array.from({ length: settings.slots }, (_, slot) => slot)
+  const working = (rule: Rule<HandoffState>): Rule<HandoffState> => {
+    return (state) => Array.from(rule(state), (change) => signalling(change, [WORK]))
   }
-  for (const [slot, primitive] of state.primitives.entries()) {
-    if (primitive?.life === 'running') yield killStep(state, slot, makers)
+  return {
+    shape: shapeOf(settings.slots, pools),
+    key: keyOf,
+    signals: [WORK, ...['S', ...slots.map(nameOf)]],
+    rules: [
+      ...supervisorRules(makers),
+      ...slots.flatMap((slot) => primitiveRules(slot, makers)),
+      ...(settings.connections === 0
+        ? []
+        : [working((state) => answerSteps(state, makers)), working((state) => followSteps(state, makers))]),
+    ],
+    laterRules: [
+      ...supervisorTimers(makers),
+      ...slots.map((slot) => primitiveTimers(slot, makers)),
+      ...(settings.faultKinds.has('kill')
+        ? [
+            (state: HandoffState) => killSupervisor(state, makers),
+            ...slots.map((slot) => (state: HandoffState) => killPrimitive(state, slot, makers)),
+          ]
+        : []),
+      ...(settings.connections === 0 ? [] : [(state: HandoffState) => clientSteps(state, makers)]),
+    ],
+    tidy: slots.map((slot) => (state) => forgotten(state, players, slot)),
   }
 }
+
+function killSupervisor(state: HandoffState, makers: Makers): Change<HandoffState>[] {
+  const { life } = state.supervisor
+  if ((life !== 'running' && life !== 'stalled') || state.budgets.faults === 0) return []
+  const draft = new Draft(state, makers.players, makers.pools)
+  draft.spend('faults')
+  endSupervisor(draft, 'dead')
+  return [draft.finish('kill:S', 'fault')]
+}
+
+const killPrimitive = (state: HandoffState, slot: Slot, makers: Makers): Change<HandoffState>[] =>
+  state.primitives[slot]?.life === 'running' && state.budgets.faults > 0 ? [killStep(state, slot, makers)] : []
 
 /** The state as a reader wants it: who is where, who holds what. */
 export function describeWorld(state: HandoffState, players: Players) {

@@ -84,11 +84,11 @@ export function tryLock(draft: Draft, slot: Slot): boolean {
 
 /** @returns its place. @throws RangeError when the world has too few. */
 export function fork(draft: Draft, players: Players, role: Role, input: unknown, build = 0): Slot {
-  const slot = draft.finish().primitives.indexOf(null)
+  const slot = draft.freePlace()
   if (slot === -1) throw new RangeError('the world has too few places for processes: raise `slots`')
   const turn = players.turnOf(players.playerOf({ build, role }).stepper.start(input))
   const job = turn.local.find((effect) => effect.kind === 'start')
-  draft.primitives[slot] = {
+  draft.bear(slot, {
     life: 'running',
     role,
     build,
@@ -118,7 +118,7 @@ export function fork(draft: Draft, players: Players, role: Role, input: unknown,
           })
         : null,
     sessions: [],
-  }
+  })
   draft.cover(turn.covers)
   return slot
 }

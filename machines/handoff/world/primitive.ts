@@ -1,5 +1,13 @@
 /** A primitive at work: its next effect, or, when nothing is decided any more, whatever it may take next. */
-import { doneEvent, errorEvent, type Step, type StepKind, type Stepped } from '../../explore/index.js'
+import {
+  type Change,
+  doneEvent,
+  errorEvent,
+  type LaterRule,
+  type Rule,
+  type StepKind,
+  type Stepped,
+} from '../../explore/index.js'
 import type { FromIncumbent, FromSuccessor, ToIncumbent, ToSuccessor } from '../messages.js'
 import type { Policy } from '../policy.js'
 import type { OpenReport } from '../successor.machine.js'
@@ -37,33 +45,69 @@ export interface Makers {
 
 export const nameOf = (slot: Slot): string => String.fromCharCode(65 + slot)
 
-/** What a primitive can do now, and then what may happen to it when time passes. */
-export function primitiveSteps(state: HandoffState, slot: Slot, makers: Makers): ProcessSteps {
-  const primitive = state.primitives[slot]
-  if (primitive == null || primitive.life !== 'running') return IDLE
-  return new PrimitiveSteps(state, slot, primitive, makers)
+/** What a primitive can do now. */
+export function primitiveRules(slot: Slot, makers: Makers): readonly Rule<HandoffState>[] {
+  const { faultKinds } = makers.settings
+  const signals = (label: string): readonly string[] => (isSlow(label) ? [WORK] : [WORK, nameOf(slot)])
+  const rule =
+    (ask: (steps: PrimitiveSteps) => void, isFor: (primitive: Primitive) => boolean): Rule<HandoffState> =>
+    (state) => {
+      const primitive = state.primitives[slot]
+      if (primitive?.life !== 'running' || primitive.blocked || !isFor(primitive)) return []
+      const steps = new PrimitiveSteps(state, slot, primitive, makers)
+      ask(steps)
+      return steps.taken.map((change) => signalling(change, signals(change.label)))
+    }
+  const isIdle = ({ outbox }: Primitive) => outbox === 0
+  return [
+    rule(
+      (steps) => steps.effect(),
+      ({ outbox }) => outbox !== 0,
+    ),
+    rule((steps) => steps.greet(), isIdle),
+    rule((steps) => steps.hear(), isIdle),
+    rule((steps) => steps.stop(), isIdle),
+    rule((steps) => steps.finishJob(), isIdle),
+    rule((steps) => steps.failJob(), isIdle),
+    ...(faultKinds.has('strange') ? [rule((steps) => steps.burstOut(), isIdle)] : []),
+    ...(faultKinds.has('meddling') ? [rule((steps) => steps.meddle(), isIdle)] : []),
+  ]
 }
 
-export interface ProcessSteps {
-  work(): Step<HandoffState>[]
-  /** @param timing how a timer that is no poll counts now. To be asked after `work`. */
-  timers(timing: Timing): Step<HandoffState>[]
-}
+/** What may happen to it when time passes. */
+export const primitiveTimers =
+  (slot: Slot, makers: Makers): LaterRule<HandoffState> =>
+  (state, hears) => {
+    const primitive = state.primitives[slot]
+    if (primitive?.life !== 'running' || primitive.blocked || primitive.outbox !== 0) return []
+    if (makers.settings.timers !== 'reckless' && hears(nameOf(slot))) return []
+    const steps = new PrimitiveSteps(state, slot, primitive, makers)
+    steps.timers(timingOf(makers.settings, hears))
+    return steps.taken
+  }
+
+/** Somebody has something to do. */
+export const WORK = 'work'
+
+/** Progress tells later rules that there is something to do. */
+export const signalling = (change: Change<HandoffState>, signals: readonly string[]): Change<HandoffState> =>
+  // A restart is somebody else's pace: nobody's limits wait for it.
+  change.kind === 'progress' && change.label !== 'restart:S' && signals.length > 0 ? { ...change, signals } : change
 
 /** `due`: time passes. `early`: somebody still has something to do, so a limit that passes now is a fault. */
 export type Timing = 'due' | 'early'
 
-const IDLE: ProcessSteps = { work: () => [], timers: () => [] }
+export const timingOf = ({ timers }: Settings, hears: (signal: string) => boolean): Timing =>
+  timers === 'patient' && hears(WORK) ? 'early' : 'due'
 
-/** Pauses far below every limit: they may end whenever their process is idle. */
 /** Limits of a primitive that are the supervisor's own numbers plus slack (assumption T1). */
 const SUPERVISED = new Set(['ownDeadlineMs', 'drainOverdueMs', 'decisionOverdueMs'])
 
+/** Pauses far below every limit: they may end whenever their process is idle. */
 export const POLLS = new Set(['lockPollMs', 'settlePollMs'])
 
-class PrimitiveSteps implements ProcessSteps {
-  private steps: Step<HandoffState>[] = []
-  private isBusy = false
+class PrimitiveSteps {
+  readonly taken: Change<HandoffState>[] = []
   private readonly name: string
 
   constructor(
@@ -75,34 +119,16 @@ class PrimitiveSteps implements ProcessSteps {
     this.name = nameOf(slot)
   }
 
-  work(): Step<HandoffState>[] {
-    const { primitive } = this
-    if (primitive.blocked) return this.steps
-    if (primitive.outbox !== 0) {
-      this.isBusy = true
-      this.effect()
-      return this.steps
-    }
-    this.greet()
-    this.hear()
-    if (primitive.stopRequested) {
-      this.add(`${this.name}<SIGTERM`, 'progress', (draft) => {
-        draft.setPrimitive(this.slot, { stopRequested: false, broken: true })
-        this.tell(draft, { type: 'process.stopRequested' })
-      })
-    }
-    this.finishJob()
-    this.burstOut()
-    this.meddle()
-    this.isBusy = this.steps.some(({ kind, label }) => kind === 'progress' && !isSlow(label))
-    return this.steps
+  stop(): void {
+    if (!this.primitive.stopRequested) return
+    this.add(`${this.name}<SIGTERM`, 'progress', (draft) => {
+      draft.setPrimitive(this.slot, { stopRequested: false, broken: true })
+      this.tell(draft, { type: 'process.stopRequested' })
+    })
   }
 
-  timers(timing: Timing): Step<HandoffState>[] {
+  timers(timing: Timing): void {
     const { primitive, makers, name } = this
-    this.steps = []
-    if (primitive.blocked || primitive.outbox !== 0 || (this.isBusy && makers.settings.timers !== 'reckless'))
-      return this.steps
     for (const timer of makers.players.playerOf(primitive).facts(primitive.machine).timers) {
       if (makers.settings.t1 && SUPERVISED.has(timer.delay) && this.isSupervised()) continue
       this.timer(`${name}~${timer.name}`, this.timingOf(timer.delay, timing), (draft) => {
@@ -114,7 +140,6 @@ class PrimitiveSteps implements ProcessSteps {
       for (const timer of makers.players.greeting.facts(greeting).timers)
         this.timer(`${name}.greeting~${timer.name}#${at}`, timing, (draft) => this.greeting(draft, at, timer.event))
     })
-    return this.steps
   }
 
   private timer(label: string, timing: Timing, change: (draft: Draft) => void): void {
@@ -125,7 +150,7 @@ class PrimitiveSteps implements ProcessSteps {
   private add(label: string, kind: StepKind, change: (draft: Draft) => void): void {
     const draft = new Draft(this.state, this.makers.players, this.makers.pools)
     change(draft)
-    this.steps.push({ label, kind, next: draft.finish(), covers: draft.covers })
+    this.taken.push(draft.finish(label, kind))
   }
 
   private mayBreak(kind: FaultKind): boolean {
@@ -172,7 +197,7 @@ class PrimitiveSteps implements ProcessSteps {
     take(draft, players, this.slot, players.playerOf(draft.primitive(this.slot)).stepper.start(input))
   }
 
-  private effect(): void {
+  effect(): void {
     const { players } = this.makers
     const { slot, name, primitive } = this
     const effect = players.firstOf(primitive.outbox)
@@ -269,7 +294,7 @@ class PrimitiveSteps implements ProcessSteps {
     }
   }
 
-  private greet(): void {
+  greet(): void {
     const { players } = this.makers
     const { slot, name, primitive } = this
     if (primitive.role !== 'incumbent') return
@@ -337,7 +362,7 @@ class PrimitiveSteps implements ProcessSteps {
 
   // --- what the supervisor says ---
 
-  private hear(): void {
+  hear(): void {
     const { players } = this.makers
     const { slot, name, primitive } = this
     if (primitive.role === 'successor') {
@@ -379,7 +404,7 @@ class PrimitiveSteps implements ProcessSteps {
 
   // --- what no protocol foresees ---
 
-  private burstOut(): void {
+  burstOut(): void {
     if (!this.mayBreak('strange')) return
     const { players } = this.makers
     const { slot, name, primitive } = this
@@ -413,7 +438,7 @@ class PrimitiveSteps implements ProcessSteps {
     })
   }
 
-  private meddle(): void {
+  meddle(): void {
     if (!this.mayBreak('meddling')) return
     const { slot, name, primitive } = this
     if (!primitive.stopRequested)
@@ -428,18 +453,28 @@ class PrimitiveSteps implements ProcessSteps {
 
   // --- hooks and system calls ---
 
-  private finishJob(): void {
-    const { players } = this.makers
-    const { slot, name, primitive } = this
-    const job = players.job(primitive.job)
-    if (job === null || primitive.hung) return
+  finishJob(): void {
+    const { slot, name } = this
+    const job = this.endingJob()
+    if (job === null) return
     const { id, src } = job
-    const { path } = this.state.kernel
-    if (src === 'probeControl' && path !== NONE && !canBeAsked(this.state, players, path)) return
-    // It ends when the last connection does.
-    if (src === 'finishConnections' && !connections.hasNone(this.state, slot)) return
-    if (src === 'parkConnections' && connections.hasCut(this.state, slot)) {
+    if (this.isTellingCut(job)) {
       this.add(`${name}:parkConnections:told`, 'progress', (draft) => connections.tellCut(draft, slot))
+      return
+    }
+    this.add(`${name}:${src}`, 'progress', (draft) => {
+      const answer = this.perform(draft, job)
+      this.settle(draft, 'error' in answer ? errorEvent(id, answer.error) : doneEvent(id, answer.output))
+    })
+  }
+
+  /** Its job ends otherwise than well, or never. */
+  failJob(): void {
+    const { slot, name, primitive } = this
+    const job = this.endingJob()
+    if (job === null) return
+    const { id, src } = job
+    if (this.isTellingCut(job)) {
       this.fault('io', `${name}:parkConnections:fails`, (draft) => {
         connections.giveUp(draft, slot)
         this.settle(draft, errorEvent(id, 'EPIPE'))
@@ -448,10 +483,6 @@ class PrimitiveSteps implements ProcessSteps {
     }
     const isHook = HOOKS.has(src)
     const fail = (error: string) => (draft: Draft) => this.settle(draft, errorEvent(id, error))
-    this.add(`${name}:${src}`, 'progress', (draft) => {
-      const answer = this.perform(draft, job)
-      this.settle(draft, 'error' in answer ? errorEvent(id, answer.error) : doneEvent(id, answer.output))
-    })
     if (isHook && primitive.cancelled) this.add(`${name}:${src}:aborted`, 'progress', fail('AbortError'))
     else {
       this.fault(isHook ? 'hookError' : 'io', `${name}:${src}:fails`, (draft) => {
@@ -484,6 +515,23 @@ class PrimitiveSteps implements ProcessSteps {
         })
       }
     }
+  }
+
+  /** What runs, and can end now. */
+  private endingJob(): Job | null {
+    const { players } = this.makers
+    const job = players.job(this.primitive.job)
+    if (job === null || this.primitive.hung) return null
+    if (job.src === 'probeControl') {
+      const { path } = this.state.kernel
+      if (path !== NONE && !canBeAsked(this.state, players, path)) return null
+    }
+    // It ends when the last connection does.
+    return job.src === 'finishConnections' && !connections.hasNone(this.state, this.slot) ? null : job
+  }
+
+  private isTellingCut({ src }: Job): boolean {
+    return src === 'parkConnections' && connections.hasCut(this.state, this.slot)
   }
 
   /** A job's own end: what its state stops afterwards is not abandoned. */
@@ -606,11 +654,11 @@ export function take(draft: Draft, players: Players, slot: Slot, stepped: Parame
 }
 
 /** SIGKILL from outside, at any moment. */
-export function killStep(state: HandoffState, slot: Slot, { players, pools }: Makers): Step<HandoffState> {
+export function killStep(state: HandoffState, slot: Slot, { players, pools }: Makers): Change<HandoffState> {
   const draft = new Draft(state, players, pools)
   draft.spend('faults')
   end(draft, slot, true)
-  return { label: `kill:${nameOf(slot)}`, kind: 'fault', next: draft.finish() }
+  return draft.finish(`kill:${nameOf(slot)}`, 'fault')
 }
 
 export const pidsOf = (bits: number): number[] =>

@@ -3,7 +3,7 @@
  *
  * Every record is made once per content, so that records that did not change cost the exploration one look-up.
  */
-import type { SnapshotId } from '../../explore/index.js'
+import type { Shape, SnapshotId } from '../../explore/index.js'
 import { type Traffic, trafficKey } from './traffic.js'
 
 /** Place of a primitive; its pid is the place plus one. -1: nobody. */
@@ -175,6 +175,65 @@ export const createPools = () => ({
   budgets: createPool<Budgets>((b) => `${b.swaps},${b.faults},${b.restarts},${b.orders},${b.rehearsals}`),
 })
 export type Pools = ReturnType<typeof createPools>
+
+type FieldsOf<T> = Readonly<Record<Exclude<keyof T, 'id'>, true>>
+const SUPERVISOR: FieldsOf<Supervisor> = {
+  life: true,
+  machine: true,
+  outbox: true,
+  job: true,
+  swap: true,
+  swapOutbox: true,
+  swapJob: true,
+  forked: true,
+  known: true,
+  retiring: true,
+  asked: true,
+  holdsListeners: true,
+  journalling: true,
+}
+const KERNEL: FieldsOf<Kernel> = {
+  lock: true,
+  path: true,
+  journal: true,
+  bound: true,
+  served: true,
+  abandoned: true,
+  journalFailed: true,
+}
+const BUDGETS: FieldsOf<Budgets> = { swaps: true, faults: true, restarts: true, orders: true, rehearsals: true }
+const TRAFFIC: FieldsOf<Traffic> = { connections: true, moves: true }
+const PRIMITIVE: FieldsOf<Primitive> = {
+  life: true,
+  role: true,
+  build: true,
+  machine: true,
+  outbox: true,
+  job: true,
+  stopRequested: true,
+  hung: true,
+  blocked: true,
+  cancelled: true,
+  accepting: true,
+  open: true,
+  sealed: true,
+  published: true,
+  stale: true,
+  owesResume: true,
+  report: true,
+  broken: true,
+  channel: true,
+  sessions: true,
+}
+
+/** The records of the state, for rules; the compiler sees to it that no field is missing. */
+export const shapeOf = (places: number, pools: Pools): Shape<HandoffState> => ({
+  supervisor: { fields: Object.keys(SUPERVISOR), pooled: pools.supervisor },
+  kernel: { fields: Object.keys(KERNEL), pooled: pools.kernel },
+  budgets: { fields: Object.keys(BUDGETS), pooled: pools.budgets },
+  traffic: { fields: Object.keys(TRAFFIC), pooled: pools.traffic },
+  primitives: { fields: Object.keys(PRIMITIVE), places, pooled: pools.primitive },
+})
 
 /** Every record is one small number: the cheapest key there is. */
 export const keyOf = ({ supervisor, primitives, kernel, budgets, traffic }: HandoffState): number[] => {

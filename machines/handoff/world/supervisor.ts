@@ -1,6 +1,6 @@
 /** The supervisor at work: two machines in one process, their effects one by one, then whatever comes next. */
 import type { AnyEventObject } from 'xstate'
-import { doneEvent, type Effect, errorEvent, type Step, type StepKind } from '../../explore/index.js'
+import { type Change, doneEvent, type Effect, errorEvent, type StepKind } from '../../explore/index.js'
 import type { FromIncumbent, FromSuccessor, ToIncumbent, ToSuccessor } from '../messages.js'
 import type { SwapOutput } from '../swap.machine.js'
 import { fromIncumbent, fromRehearsed, fromSuccessor } from '../translate.js'
@@ -8,18 +8,8 @@ import type { Job, Players, Stepper } from './cast.js'
 import { Draft, pidOf, slotOf } from './draft.js'
 import { canBeAsked, end, endSupervisor, fork, greets, signal, whoGreets } from './kernel.js'
 import type { FaultKind } from './options.js'
-import { type Makers, nameOf, POLLS, type ProcessSteps, pidsOf, restOf, type Timing } from './primitive.js'
-import {
-  BACKLOG,
-  BEGUN,
-  CLOSED,
-  type HandoffState,
-  NONE,
-  OPEN,
-  type Primitive,
-  type Slot,
-  type Supervisor,
-} from './state.js'
+import { type Makers, nameOf, POLLS, pidsOf, restOf, type Timing } from './primitive.js'
+import { BACKLOG, BEGUN, CLOSED, type HandoffState, NONE, OPEN, type Slot, type Supervisor } from './state.js'
 import { behind, isHeard, isStrange, type StrangeFrame, supervisorOutbursts } from './strange.js'
 
 /** What the swap machine knows of the two processes it is about. */
@@ -33,14 +23,9 @@ const BIRTHS = new Set(['startPrimitive', 'coldStart', 'spawnSuccessor', 'startR
 type Whose = 'supervisor' | 'swap'
 type Answer = { readonly output?: unknown } | { readonly error: string }
 
-/** What the supervisor can do now, and then what time and operators may bring. */
-export function supervisorSteps(state: HandoffState, makers: Makers): ProcessSteps {
-  return new SupervisorSteps(state, makers)
-}
-
-class SupervisorSteps implements ProcessSteps {
-  private steps: Step<HandoffState>[] = []
-  private isBusy = false
+/** Questions to the supervisor, one at a time; what it would do is in `taken`. */
+export class SupervisorSteps {
+  readonly taken: Change<HandoffState>[] = []
   private readonly supervisor: Supervisor
   private readonly players: Players
 
@@ -52,53 +37,42 @@ class SupervisorSteps implements ProcessSteps {
     this.players = makers.players
   }
 
-  work(): Step<HandoffState>[] {
-    const { life, outbox, swapOutbox } = this.supervisor
-    if (life === 'stopped') return this.steps
+  goOn(): void {
+    const { life } = this.supervisor
+    if (life === 'stopped') return
     if (life === 'dead') {
       if (this.state.budgets.restarts > 0) this.restart()
-      return this.steps
+      return
     }
     if (life === 'stalled') {
       this.add('cont:S', 'trigger', (draft) => draft.setSupervisor({ life: 'running' }))
-      return this.steps
+      return
     }
+    const { swapOutbox, outbox } = this.supervisor
     if (swapOutbox !== 0) this.effect('swap', swapOutbox)
     else if (outbox !== 0) this.effect('supervisor', outbox)
-    else {
-      this.hear()
-      this.noticeEnds()
-      this.finishJob('supervisor', this.supervisor.job)
-      this.finishJob('swap', this.supervisor.swapJob)
-    }
-    this.isBusy = this.steps.some(({ kind }) => kind === 'progress')
-    if (this.isIdle()) {
-      this.obey()
-      this.burstOut()
-    }
-    this.flushJournal()
-    this.fault('stall', 'stall:S', (draft) => draft.setSupervisor({ life: 'stalled' }))
-    return this.steps
   }
 
-  private isIdle(): boolean {
-    const { life, outbox, swapOutbox } = this.supervisor
-    return life === 'running' && outbox === 0 && swapOutbox === 0
+  stall(): void {
+    if (this.supervisor.life === 'running')
+      this.fault('stall', 'stall:S', (draft) => draft.setSupervisor({ life: 'stalled' }))
   }
 
-  timers(timing: Timing): Step<HandoffState>[] {
-    const { machine, swap } = this.supervisor
-    this.steps = []
-    if (!this.isIdle() || (this.isBusy && this.makers.settings.timers !== 'reckless')) return this.steps
-    for (const { event, name, delay } of this.players.supervisor.facts(machine).timers)
+  isIdle(): boolean {
+    const { supervisor } = this
+    return supervisor.life === 'running' && supervisor.outbox === 0 && supervisor.swapOutbox === 0
+  }
+
+  timers(timing: Timing): void {
+    for (const { event, name, delay } of this.players.supervisor.facts(this.supervisor.machine).timers)
       this.timer(`S~${name}`, POLLS.has(delay) ? 'due' : timing, (draft) => this.tell(draft, 'supervisor', event))
-    if (swap !== NONE) {
-      for (const { event, name } of this.players.swap.facts(swap).timers)
-        this.timer(`S~swap.${name}`, timing, (draft) => this.tell(draft, 'swap', event))
-    }
-    this.watchSuccessor(timing)
-    this.retire(timing)
-    return this.steps
+  }
+
+  swapTimers(timing: Timing): void {
+    const { swap } = this.supervisor
+    if (swap === NONE) return
+    for (const { event, name } of this.players.swap.facts(swap).timers)
+      this.timer(`S~swap.${name}`, timing, (draft) => this.tell(draft, 'swap', event))
   }
 
   private timer(label: string, timing: Timing, change: (draft: Draft) => void): void {
@@ -110,7 +84,7 @@ class SupervisorSteps implements ProcessSteps {
     const draft = new Draft(this.state, this.players, this.makers.pools)
     change(draft)
     this.settle(draft)
-    this.steps.push({ label, kind, next: draft.finish(), covers: draft.covers })
+    this.taken.push(draft.finish(label, kind))
   }
 
   private fault(kind: FaultKind, label: string, change: (draft: Draft) => void): void {
@@ -195,14 +169,17 @@ class SupervisorSteps implements ProcessSteps {
   /** A finished swap answers its parent in the same turn; a finished supervisor is a process that ends. */
   private settle(draft: Draft): void {
     const { players } = this
-    const { life, swap, swapOutbox } = draft.supervisor
-    if (life !== 'running') return
-    if (swap !== NONE && swapOutbox === 0 && !players.swap.facts(swap).active) {
-      const output = players.swap.stepper.view(swap).output as SwapOutput
-      this.tell(draft, 'supervisor', doneEvent('swap', output))
+    // What this step has not moved was settled before.
+    if (draft.hasSet('swap', 'swapOutbox')) {
+      const { life, swap, swapOutbox } = draft.supervisor
+      if (life === 'running' && swap !== NONE && swapOutbox === 0 && !players.swap.facts(swap).active) {
+        const output = players.swap.stepper.view(swap).output as SwapOutput
+        this.tell(draft, 'supervisor', doneEvent('swap', output))
+      }
     }
-    const { machine, outbox } = draft.supervisor
-    if (outbox === 0 && !players.supervisor.facts(machine).active) {
+    if (!draft.hasSet('machine', 'outbox')) return
+    const { life, machine, outbox } = draft.supervisor
+    if (life === 'running' && outbox === 0 && !players.supervisor.facts(machine).active) {
       const { matches, context } = players.supervisor.stepper.view(machine)
       // One that leaves nobody behind to serve takes all that it knows with it, retired ones too (INV-10).
       if ((context as { primitivePid: number | null }).primitivePid === null) this.endAll(draft)
@@ -332,53 +309,51 @@ class SupervisorSteps implements ProcessSteps {
 
   // --- what comes in ---
 
-  private hear(): void {
+  hear(slot: Slot): void {
+    const primitive = this.state.primitives[slot]
+    if (primitive == null) return
+    const { channel, sessions } = primitive
+    if (channel === null && sessions.length === 0) return
+    if (!this.isIdle()) return
     const { players } = this
-    // From Hello's capabilities: whether it greets others while our session is open.
-    const sessionOf = (primitive: Primitive | null) =>
-      primitive !== null && players.playerOf(primitive).facts(primitive.machine).oneSession ? 'one' : 'many'
-    this.state.primitives.forEach((primitive, slot) => {
-      const name = nameOf(slot)
-      const channel = primitive?.channel
-      if (channel?.supervisorEnd === OPEN && this.supervisor.forked !== slot && isHeard(channel.toSupervisor)) {
-        const [message] = channel.toSupervisor
-        if (message !== undefined) {
-          const said = players.message(message) as FromSuccessor | StrangeFrame
-          this.add(`S<${name}.${said.kind}`, 'progress', (draft) => {
-            draft.setChannel(slot, { toSupervisor: restOf(said, channel.toSupervisor) })
-            if (this.isRehearsed(slot)) this.tellOfRehearsed(draft, said, pidOf(slot))
-            else this.tell(draft, 'swap', isStrange(said) ? said.means : fromSuccessor(said, pidOf(slot)))
-          })
-        } else if (channel.primitiveEnd === CLOSED) {
-          this.add(`S<${name}.channelEOF`, 'progress', (draft) => {
-            draft.setChannel(slot, { supervisorEnd: CLOSED })
-            if (this.isRehearsed(slot)) this.tell(draft, 'supervisor', { type: 'rehearsed.disconnected' })
-            else this.tell(draft, 'swap', { type: 'successor.disconnected' })
-          })
-        }
+    const name = nameOf(slot)
+    if (channel?.supervisorEnd === OPEN && isHeard(channel.toSupervisor) && this.supervisor.forked !== slot) {
+      const [message] = channel.toSupervisor
+      if (message !== undefined) {
+        const said = players.message(message) as FromSuccessor | StrangeFrame
+        this.add(`S<${name}.${said.kind}`, 'progress', (draft) => {
+          draft.setChannel(slot, { toSupervisor: restOf(said, channel.toSupervisor) })
+          if (this.isRehearsed(slot)) this.tellOfRehearsed(draft, said, pidOf(slot))
+          else this.tell(draft, 'swap', isStrange(said) ? said.means : fromSuccessor(said, pidOf(slot)))
+        })
+      } else if (channel.primitiveEnd === CLOSED) {
+        this.add(`S<${name}.channelEOF`, 'progress', (draft) => {
+          draft.setChannel(slot, { supervisorEnd: CLOSED })
+          if (this.isRehearsed(slot)) this.tell(draft, 'supervisor', { type: 'rehearsed.disconnected' })
+          else this.tell(draft, 'swap', { type: 'successor.disconnected' })
+        })
       }
-      primitive?.sessions.forEach((session, at) => {
-        if (session.supervisorEnd !== OPEN || !isHeard(session.toSupervisor)) return
-        const [message] = session.toSupervisor
-        // One session at a time; only a mutant dials twice, and its labels must still tell the two apart.
-        const which = at === 0 ? '' : `#${at}`
-        if (message !== undefined) {
-          const said = players.message(message) as FromIncumbent | StrangeFrame
-          this.add(`S<${name}.${said.kind}${which}`, 'progress', (draft) => {
-            draft.setSession(slot, at, { toSupervisor: restOf(said, session.toSupervisor) })
-            this.tell(
-              draft,
-              'swap',
-              isStrange(said) ? said.means : fromIncumbent(said, pidOf(slot), sessionOf(primitive)),
-            )
-          })
-        } else if (session.primitiveEnd === CLOSED) {
-          this.add(`S<${name}.sessionEOF${which}`, 'progress', (draft) => {
-            draft.setSession(slot, at, { supervisorEnd: CLOSED })
-            this.tell(draft, 'swap', { type: 'incumbent.disconnected' })
-          })
-        }
-      })
+    }
+    sessions.forEach((session, at) => {
+      if (session.supervisorEnd !== OPEN || !isHeard(session.toSupervisor)) return
+      const [message] = session.toSupervisor
+      // One session at a time; only a mutant dials twice, and its labels must still tell the two apart.
+      const which = at === 0 ? '' : `#${at}`
+      if (message !== undefined) {
+        const said = players.message(message) as FromIncumbent | StrangeFrame
+        this.add(`S<${name}.${said.kind}${which}`, 'progress', (draft) => {
+          draft.setSession(slot, at, { toSupervisor: restOf(said, session.toSupervisor) })
+          // From Hello's capabilities: whether it greets others while our session is open.
+          const isOne = players.playerOf(primitive).facts(primitive.machine).oneSession
+          const means = isStrange(said) ? said.means : fromIncumbent(said, pidOf(slot), isOne ? 'one' : 'many')
+          this.tell(draft, 'swap', means)
+        })
+      } else if (session.primitiveEnd === CLOSED) {
+        this.add(`S<${name}.sessionEOF${which}`, 'progress', (draft) => {
+          draft.setSession(slot, at, { supervisorEnd: CLOSED })
+          this.tell(draft, 'swap', { type: 'incumbent.disconnected' })
+        })
+      }
     })
   }
 
@@ -397,30 +372,30 @@ class SupervisorSteps implements ProcessSteps {
   }
 
   /** What a process said last is heard before its end, and its end after the machine knows its pid. */
-  private noticeEnds(): void {
+  noticeEnd(slot: Slot): void {
+    const primitive = this.state.primitives[slot]
+    if (primitive?.life !== 'dead') return
     const { known, forked } = this.supervisor
-    this.state.primitives.forEach((primitive, slot) => {
-      if (primitive?.life !== 'dead' || (known & (1 << slot)) === 0 || forked === slot) return
-      const streams = primitive.channel === null ? primitive.sessions : [primitive.channel, ...primitive.sessions]
-      const isUnread = ({ supervisorEnd, toSupervisor }: (typeof streams)[number]) =>
-        supervisorEnd === OPEN && toSupervisor.length > 0 && isHeard(toSupervisor)
-      if (streams.some(isUnread)) return
-      this.add(`S<${nameOf(slot)}.exit`, 'progress', (draft) => {
-        const { swap, retiring, asked } = draft.supervisor
-        const bit = 1 << slot
-        draft.setSupervisor({ known: known & ~bit, retiring: retiring & ~bit, asked: asked & ~bit })
-        this.tell(draft, 'supervisor', { type: 'primitive.exited', pid: pidOf(slot) })
-        if (swap === NONE) return
-        const { incumbentPid, successorPid } = this.swapPids(swap)
-        if (incumbentPid === pidOf(slot)) this.tell(draft, 'swap', { type: 'incumbent.exited' })
-        else if (successorPid === pidOf(slot)) this.tell(draft, 'swap', { type: 'successor.exited' })
-      })
+    if ((known & (1 << slot)) === 0 || forked === slot || !this.isIdle()) return
+    const streams = primitive.channel === null ? primitive.sessions : [primitive.channel, ...primitive.sessions]
+    const isUnread = ({ supervisorEnd, toSupervisor }: (typeof streams)[number]) =>
+      supervisorEnd === OPEN && toSupervisor.length > 0 && isHeard(toSupervisor)
+    if (streams.some(isUnread)) return
+    this.add(`S<${nameOf(slot)}.exit`, 'progress', (draft) => {
+      const { swap, retiring, asked } = draft.supervisor
+      const bit = 1 << slot
+      draft.setSupervisor({ known: known & ~bit, retiring: retiring & ~bit, asked: asked & ~bit })
+      this.tell(draft, 'supervisor', { type: 'primitive.exited', pid: pidOf(slot) })
+      if (swap === NONE) return
+      const { incumbentPid, successorPid } = this.swapPids(swap)
+      if (incumbentPid === pidOf(slot)) this.tell(draft, 'swap', { type: 'incumbent.exited' })
+      else if (successorPid === pidOf(slot)) this.tell(draft, 'swap', { type: 'successor.exited' })
     })
   }
 
-  private flushJournal(): void {
-    const { journalling } = this.supervisor
-    if (journalling === NONE) return
+  flushJournal(): void {
+    const { journalling, life } = this.supervisor
+    if (journalling === NONE || life !== 'running') return
     this.add('S:journal', 'progress', (draft) => {
       draft.setSupervisor({ journalling: NONE })
       draft.setKernel({ journal: journalling })
@@ -432,71 +407,80 @@ class SupervisorSteps implements ProcessSteps {
   }
 
   /** To whom it holds a connection, it may say what it may not say now. */
-  private burstOut(): void {
-    if (this.state.budgets.faults === 0 || !this.makers.settings.faultKinds.has('strange')) return
+  burstOut(slot: Slot): void {
+    const primitive = this.state.primitives[slot]
+    if (this.state.budgets.faults === 0 || primitive == null || !this.isIdle()) return
     const { players } = this
-    const successorPid = this.supervisor.swap === NONE ? null : this.swapPids(this.supervisor.swap).successorPid
-    this.state.primitives.forEach((primitive, slot) => {
-      const name = nameOf(slot)
-      const channel = primitive?.channel
-      if (channel?.supervisorEnd === OPEN && channel.primitiveEnd === OPEN && this.supervisor.forked !== slot) {
-        for (const [what, said] of supervisorOutbursts('successor', 0)) {
-          this.fault('strange', `strange:S!${name}.${what}`, (draft) => {
-            draft.setChannel(slot, { toPrimitive: behind(channel.toPrimitive, players.messageId(said)) })
-          })
-        }
-        this.fault('strange', `strange:S.hangsUp.${name}`, (draft) => {
-          draft.setChannel(slot, { supervisorEnd: CLOSED, toSupervisor: [] })
-          this.tell(draft, 'swap', { type: 'successor.disconnected' })
+    const name = nameOf(slot)
+    const { channel, sessions } = primitive
+    if (channel?.supervisorEnd === OPEN && channel.primitiveEnd === OPEN && this.supervisor.forked !== slot) {
+      for (const [what, said] of supervisorOutbursts('successor', 0)) {
+        this.fault('strange', `strange:S!${name}.${what}`, (draft) => {
+          draft.setChannel(slot, { toPrimitive: behind(channel.toPrimitive, players.messageId(said)) })
         })
       }
-      primitive?.sessions.forEach((session, at) => {
-        if (session.supervisorEnd === CLOSED || session.primitiveEnd === CLOSED) return
-        for (const [what, said] of supervisorOutbursts('incumbent', successorPid ?? 0)) {
-          this.fault('strange', `strange:S!${name}.${what}#${at}`, (draft) => {
-            draft.setSession(slot, at, { toPrimitive: behind(session.toPrimitive, players.messageId(said)) })
-          })
-        }
-        this.fault('strange', `strange:S.hangsUp.${name}#${at}`, (draft) => {
-          draft.setSession(slot, at, { supervisorEnd: CLOSED, toSupervisor: [] })
-          this.tell(draft, 'swap', { type: 'incumbent.disconnected' })
+      this.fault('strange', `strange:S.hangsUp.${name}`, (draft) => {
+        draft.setChannel(slot, { supervisorEnd: CLOSED, toSupervisor: [] })
+        this.tell(draft, 'swap', { type: 'successor.disconnected' })
+      })
+    }
+    sessions.forEach((session, at) => {
+      if (session.supervisorEnd === CLOSED || session.primitiveEnd === CLOSED) return
+      const successorPid = this.supervisor.swap === NONE ? null : this.swapPids(this.supervisor.swap).successorPid
+      for (const [what, said] of supervisorOutbursts('incumbent', successorPid ?? 0)) {
+        this.fault('strange', `strange:S!${name}.${what}#${at}`, (draft) => {
+          draft.setSession(slot, at, { toPrimitive: behind(session.toPrimitive, players.messageId(said)) })
         })
+      }
+      this.fault('strange', `strange:S.hangsUp.${name}#${at}`, (draft) => {
+        draft.setSession(slot, at, { supervisorEnd: CLOSED, toSupervisor: [] })
+        this.tell(draft, 'swap', { type: 'incumbent.disconnected' })
       })
     })
   }
 
   // --- actors ---
 
-  private finishJob(whose: Whose, id: number): void {
-    const job = this.players.job(id)
-    if (job === null || !this.canFinish(job)) return
-    const { forked } = this.supervisor
-    const isBirth = BIRTHS.has(job.src)
-    if (isBirth && forked === NONE) {
-      this.add(`S:${job.src}`, 'progress', (draft) => this.give(draft, job))
-    } else if (isBirth) {
-      this.add(`S:${job.src}:pid`, 'progress', (draft) => {
-        draft.setSupervisor({ forked: NONE })
-        this.tell(draft, whose, doneEvent(job.id, { pid: pidOf(forked) }))
-      })
-      return
-    } else {
+  finishJob(whose: Whose): void {
+    const job = this.endingJob(whose)
+    if (job === null) return
+    if (!BIRTHS.has(job.src)) {
       this.add(`S:${job.src}`, 'progress', (draft) => {
         const answer = this.answer(draft, job)
         this.tell(draft, whose, 'error' in answer ? errorEvent(job.id, answer.error) : doneEvent(job.id, answer.output))
       })
+      return
     }
+    const { forked } = this.supervisor
+    if (forked === NONE) this.add(`S:${job.src}`, 'progress', (draft) => this.give(draft, job))
+    else {
+      this.add(`S:${job.src}:pid`, 'progress', (draft) => {
+        draft.setSupervisor({ forked: NONE })
+        this.tell(draft, whose, doneEvent(job.id, { pid: pidOf(forked) }))
+      })
+    }
+  }
+
+  failJob(whose: Whose): void {
+    const job = this.endingJob(whose)
+    if (job === null || (BIRTHS.has(job.src) && this.supervisor.forked !== NONE)) return
     this.fault('io', `S:${job.src}:fails`, (draft) => {
       if (job.src === 'readJournal' || job.src === 'recordStart') draft.setKernel({ journalFailed: true })
       this.tell(draft, whose, errorEvent(job.id, 'EIO'))
     })
   }
 
+  private endingJob(whose: Whose): Job | null {
+    const job = this.players.job(whose === 'swap' ? this.supervisor.swapJob : this.supervisor.job)
+    return job !== null && this.isIdle() && this.canFinish(job) ? job : null
+  }
+
   /** A look takes as long as who is asked needs; a confirmation goes on looking until the named process answers. */
   private canFinish({ src, input }: Job): boolean {
-    const { path } = this.state.kernel
-    const isLook = src === 'confirmServing' || src === 'lookAround' || src === 'probeControl'
-    if (isLook && path !== NONE && !canBeAsked(this.state, this.players, path)) return false
+    if (src === 'confirmServing' || src === 'lookAround' || src === 'probeControl') {
+      const { path } = this.state.kernel
+      if (path !== NONE && !canBeAsked(this.state, this.players, path)) return false
+    }
     return src !== 'confirmServing' || greets(this.state, this.players, slotOf((input as { pid: number }).pid))
   }
 
@@ -606,7 +590,7 @@ class SupervisorSteps implements ProcessSteps {
   // --- time and operators ---
 
   /** In probation the door looks on; three misses are a finding of its own, not a timer of the machine's. */
-  private watchSuccessor(timing: Timing): void {
+  watchSuccessor(timing: Timing): void {
     const { swap } = this.supervisor
     const { players } = this
     if (swap === NONE || !players.swap.stepper.view(swap).matches('probation')) return
@@ -618,7 +602,7 @@ class SupervisorSteps implements ProcessSteps {
   }
 
   /** Commit, its grace, SIGTERM, its grace, SIGKILL. */
-  private retire(timing: Timing): void {
+  retire(timing: Timing): void {
     const { retiring, asked } = this.supervisor
     for (let slot = 0; slot < this.state.primitives.length; slot++) {
       const bit = 1 << slot
@@ -636,9 +620,10 @@ class SupervisorSteps implements ProcessSteps {
     }
   }
 
-  private obey(): void {
-    const { machine, swap } = this.supervisor
+  obey(): void {
     const { swaps, orders, rehearsals } = this.state.budgets
+    if (swaps + orders + rehearsals === 0 || !this.isIdle()) return
+    const { machine } = this.supervisor
     const supervisor = this.players.supervisor.stepper
     const isNews = (type: string) => supervisor.send(machine, { type }).changed
     if (swaps > 0 && isNews('swap.requested')) {
@@ -661,6 +646,7 @@ class SupervisorSteps implements ProcessSteps {
         this.tell(draft, 'supervisor', { type })
       })
     }
+    const { swap } = this.supervisor
     if (swap === NONE || !this.players.swap.stepper.send(swap, { type: 'operator.cancelled' }).changed) return
     this.add('operator.cancelled', 'trigger', (draft) => {
       draft.spend('orders')
