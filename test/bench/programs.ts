@@ -18,16 +18,23 @@ function run(program: string, args: readonly string[]): string {
 
 interface Explored {
   readonly world: string
+  readonly states: number
+  readonly edges: number
   readonly statesPerCpuSecond: number
   readonly resultBytesPerState: number
   readonly heldBytesPerState?: number
+  readonly walkBytesPerState?: number
 }
 
 export async function benchExplore(): Promise<Row[]> {
   const { rows } = JSON.parse(run('explore.ts', ['--json'])) as { rows: Explored[] }
-  return rows.flatMap(({ world, statesPerCpuSecond, resultBytesPerState, heldBytesPerState }) => [
-    row('explore', world, 'k states/s', { ours: [statesPerCpuSecond / 1000] }, 'of CPU time'),
-    row('explore', world, 'bytes/state', { ours: [heldBytesPerState ?? resultBytesPerState] }),
+  const counts = ({ states, edges }: Explored) => `${states} states, ${edges} edges`
+  return rows.flatMap((one) => [
+    row('explore', one.world, 'k states/s', { ours: [one.statesPerCpuSecond / 1000] }, `of CPU time; ${counts(one)}`),
+    row('explore', one.world, 'bytes/state', { ours: [one.heldBytesPerState ?? one.resultBytesPerState] }),
+    ...(one.walkBytesPerState === undefined
+      ? []
+      : [row('explore', one.world, 'bytes/state at most', { ours: [one.walkBytesPerState] }, 'while it runs')]),
   ])
 }
 
