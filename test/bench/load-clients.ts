@@ -30,6 +30,8 @@ const IDLE_CONNECTIONS = 50
 /** Requests go out in bunches this often, ms: a timer is not more exact. */
 const TICK_MS = 5
 const KINDS = 3
+/** A request that nobody answers by then is lost, ms: what accepted its connection may be gone without closing it. */
+const REQUEST_MS = 5_000
 
 export async function load(options: LoadOptions, meanwhile: () => Promise<unknown>): Promise<LoadResult> {
   const { port, requestsPerSecond, seconds, writes, path } = options
@@ -55,6 +57,7 @@ export async function load(options: LoadOptions, meanwhile: () => Promise<unknow
           agent: nth % KINDS === 0 ? fresh : kept,
           method: put ? 'PUT' : 'GET',
           path: put ? `/kv/${nth % 100}` : path,
+          timeout: REQUEST_MS,
         },
         (answer) => {
           answer.resume()
@@ -69,6 +72,7 @@ export async function load(options: LoadOptions, meanwhile: () => Promise<unknow
           })
         },
       )
+      asked.on('timeout', () => asked.destroy())
       asked.on('error', () => {
         lost += 1
         resolve()

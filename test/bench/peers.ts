@@ -1,7 +1,7 @@
 /**
  * `npm run bench:peers`: the same load on other ways to replace a program, each beside itself without a reload. What is not
  * installed is named, with the way to install it. Never part of a test: what it needs is nobody's dependency. PM2 is found on
- * PATH, or by HANDOFF_BENCH_PM2.
+ * PATH, or by HANDOFF_BENCH_PM2. `--only` takes beginnings of names: `--only handoff,PM2`.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -203,21 +203,23 @@ async function measure(name: string, running: Running): Promise<void> {
   printTable(loadRows('peers', name, results.control, results.reload), (line) => console.log(line))
 }
 
-const line = new Line({
-  tree: options.trees.ours,
-  kind: 'ours',
-  journal: true,
-  program: 'examples/kv.js',
-  probe: false,
-})
-try {
-  await line.start()
-  await measure('handoff, kv', { port: line.port, reload: () => line.swap(), stop: async () => {} })
-  await line.stop()
-} finally {
-  line.remove()
+const isAsked = (name: string) => options.only.length === 0 || options.only.some((start) => name.startsWith(start))
+
+async function measureOurs(name: string): Promise<void> {
+  const tree = options.trees.ours
+  const line = new Line({ tree, kind: 'ours', journal: true, program: 'examples/kv.js', probe: false })
+  try {
+    await line.start()
+    await measure(name, { port: line.port, reload: () => line.swap(), stop: async () => {} })
+    await line.stop()
+  } finally {
+    line.remove()
+  }
 }
-for (const { name, needs, install, start } of PEERS) {
+
+const OURS = 'handoff, kv'
+if (isAsked(OURS)) await measureOurs(OURS)
+for (const { name, needs, install, start } of PEERS.filter(({ name }) => isAsked(name))) {
   // Only looked for: pm2 starts a daemon whatever it is asked.
   if (needs !== null && spawnSync('sh', ['-c', 'command -v "$0"', needs], { stdio: 'ignore' }).status !== 0) {
     console.log(`\n${name}: not installed; ${install}`)
