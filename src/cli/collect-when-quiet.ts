@@ -3,26 +3,23 @@ import { collectGarbage } from '../os/garbage.js'
 import type { Supervisor } from '../supervisor/types.js'
 
 /**
- * After the last news, ms: the processes of a swap have gone by then, and nobody is in a hurry. Once more, because V8 makes
- * the young generation smaller only when it has seen that little is allocated.
+ * After the last news, ms: the processes of a swap have gone by then, and nobody is in a hurry. A swap has news once more when
+ * its outcome has stood for a while; only that collection makes the young generation smaller, when V8 has seen how little is allocated.
  */
-const QUIET_MS = [2_000, 10_000] as const
+const QUIET_MS = 2_000
 
 /** Never in a swap: a pause of ours is the client's there. @returns ends it */
 export function collectWhenQuiet(
   supervisor: Pick<Supervisor, 'subscribe'>,
   collect: () => unknown = () => collectGarbage('whole'),
 ): () => void {
-  let timers: readonly NodeJS.Timeout[] = []
-  const cancel = (): void => {
-    for (const timer of timers) clearTimeout(timer)
-  }
+  let timer: NodeJS.Timeout | undefined
   const unsubscribe = supervisor.subscribe(({ swap }) => {
-    cancel()
-    timers = swap === null ? QUIET_MS.map((ms) => setTimeout(collect, ms).unref()) : []
+    clearTimeout(timer)
+    if (swap === null) timer = setTimeout(collect, QUIET_MS).unref()
   })
   return () => {
-    cancel()
+    clearTimeout(timer)
     unsubscribe()
   }
 }
