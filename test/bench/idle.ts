@@ -32,7 +32,7 @@ export async function benchIdle({ trees, quietSeconds, manySwaps }: BenchOptions
     const bare = start(['-e', 'setInterval(() => {}, 2 ** 30)'])
     const trigger = configure(dir)
     const supervisor = start([
-      join(trees.ours, 'dist/bundles/handoff-supervisor.cjs'),
+      join(trees.ours, 'dist/src/cli/bundle/handoff-supervisor.cjs'),
       '--config',
       join(dir, 'handoff.toml'),
     ])

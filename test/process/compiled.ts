@@ -22,7 +22,7 @@ import { fileURLToPath } from 'node:url'
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Below node_modules: git does not see it, and the package's dependencies resolve from there. */
 const CACHE = join(ROOT, 'node_modules', '.cache', 'handoff-compiled')
-const SOURCES = ['src', 'machines', 'examples', 'visualizations', 'bundles']
+const SOURCES = ['src', 'machines', 'examples', 'visualizations']
 const ADDON = 'build/Release/handoff_native.node'
 /** A copy that no run has used for this long goes, and a lock this old is nobody's, ms. */
 const STALE_MS = 3_600_000
@@ -86,7 +86,9 @@ function compile(copy: string): void {
   copyFileSync(join(ROOT, 'binding.gyp'), join(building, 'binding.gyp'))
   mkdirSync(join(building, 'build', 'Release'), { recursive: true })
   copyFileSync(join(ROOT, ADDON), join(building, ADDON))
-  const bundled = spawnSync(process.execPath, [join(building, 'dist', 'bundles', 'write.js')], { encoding: 'utf8' })
+  const bundled = spawnSync(process.execPath, [join(building, 'dist', 'src', 'cli', 'bundle', 'write.js')], {
+    encoding: 'utf8',
+  })
   if (bundled.status !== 0) throw new Error(`the commands were not bundled:\n${bundled.stderr}`)
   try {
     renameSync(building, copy)

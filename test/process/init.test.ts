@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { Rig, tryKill, until, zombiesOf } from '../supervisor/rig.js'
 
-const program = fileURLToPath(new URL('../../dist/bundles/handoff-supervisor.cjs', import.meta.url))
+const program = fileURLToPath(new URL('../../dist/src/cli/bundle/handoff-supervisor.cjs', import.meta.url))
 /** A pid namespace of its own; whoever is not root makes a user namespace for it. */
 const NAMESPACE = [
   ...(process.geteuid?.() === 0 ? [] : ['--user', '--map-root-user']),

@@ -68,7 +68,7 @@ test('the supervisor that people start is one file, without the ES module loader
       'listeners = [{ name = "http", addr = "127.0.0.1:0" }]',
     ].join('\n'),
   )
-  const bundle = compiledProgram('bundles/handoff-supervisor.cjs')
+  const bundle = compiledProgram('src/cli/bundle/handoff-supervisor.cjs')
   const child = spawn(process.execPath, [...FLAGS, bundle, '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = ''
   child.stdout.on('data', (chunk) => {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /** Folders that hold what people wrote. */
-const FOLDERS = ['machines', 'src', 'native', 'examples', 'visualizations', 'bundles', 'test', '.ci'] as const
+const FOLDERS = ['machines', 'src', 'native', 'examples', 'visualizations', 'test', '.ci'] as const
 const NOT_WRITTEN = /(^|\/)(golden|generated|node_modules)(\/|$)/
 
 /** Paths from the root, with '/'. */

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const cli = join(here, '..', 'src', 'cli')
+const cli = join(here, '..')
 
 /** What is loaded late, and yet by every supervisor. All else that is loaded late stays where it is, beside the bundles. */
 const INLINED = ['./supervise.js', '../supervisor/create-supervisor.js']
