@@ -8,7 +8,7 @@ const USAGE = `usage: kv --data-dir D --control-socket S [--port P] [--host H] [
   --port            needed unless a listener named 'http' is inherited; 0 lets the kernel choose
   --host            default 127.0.0.1
   --build-id        default v1
-  --warm-up         requests answered before it takes over, default 2000; the variable KV_WARM_UP does the same
+  --warm-up         requests answered before it takes over, default 5000; the variable KV_WARM_UP does the same
   --fault           misbehave on purpose; the variable KV_FAULT does the same`
 
 export interface KvOptions {
@@ -39,7 +39,7 @@ function parse(args: string[], env: NodeJS.ProcessEnv): KvOptions {
       port: { type: 'string' },
       host: { type: 'string', default: '127.0.0.1' },
       'build-id': { type: 'string', default: 'v1' },
-      'warm-up': { type: 'string', default: env.KV_WARM_UP || '2000' },
+      'warm-up': { type: 'string', default: env.KV_WARM_UP || '5000' },
       fault: { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },

@@ -4,8 +4,11 @@ import { type MovableProtocol, webSockets } from 'handoff-machines/daemon'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { KvStore } from './kv-store.js'
 
-/** Compression would keep a dictionary in this process, and the connection with it. */
-export function kvSockets(server: Server, store: KvStore): MovableProtocol {
+/**
+ * Compression would keep a dictionary in this process, and the connection with it.
+ * @param store asked for each message: the store opens, and opens again, later than the server stands
+ */
+export function kvSockets(server: Server, store: () => KvStore): MovableProtocol {
   const sockets = new WebSocketServer({ server, perMessageDeflate: false })
   const answered = new WeakMap<WebSocket, number>()
   const serve = (socket: WebSocket, before: number): void => {
@@ -14,7 +17,7 @@ export function kvSockets(server: Server, store: KvStore): MovableProtocol {
     socket.on('message', () => {
       const count = (answered.get(socket) ?? 0) + 1
       answered.set(socket, count)
-      socket.send(JSON.stringify({ revision: store.revision, answered: count, pid: process.pid }))
+      socket.send(JSON.stringify({ revision: store().revision, answered: count, pid: process.pid }))
     })
   }
   sockets.on('connection', (socket) => serve(socket, 0))

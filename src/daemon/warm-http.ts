@@ -19,7 +19,7 @@ export interface WarmUpRequest {
 export interface WarmUpOptions {
   /** Asked in turn. The server must answer from something that may be changed: it asks as often as the limits below allow. */
   readonly requests: readonly WarmUpRequest[]
-  /** Requests altogether. Default 2000: after that V8 has little left to compile (measured with `examples/kv.ts`). */
+  /** Requests altogether. Default 5000: after that V8 has little left to compile (measured with `examples/kv.ts`). */
   readonly count?: number
   /** Ends earlier, ms. Default 1000: the incumbent serves meanwhile, nobody waits but the swap. */
   readonly limitMs?: number
@@ -58,7 +58,7 @@ class WarmUp {
   #answered = 0
   #nth = 0
 
-  constructor(server: Server, { requests, count = 2000, limitMs = 1000, signal }: WarmUpOptions) {
+  constructor(server: Server, { requests, count = 5000, limitMs = 1000, signal }: WarmUpOptions) {
     if (requests.length === 0) throw usage('requests', 'is empty', 'name at least one request')
     this.#server = server
     this.#requests = requests.map(serialize)
