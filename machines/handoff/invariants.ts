@@ -9,7 +9,8 @@ import type { SwapOutput } from './swap.machine.js'
 import type { Players } from './world/cast.js'
 import type { HandoffWorld } from './world/handoff-world.js'
 import { answers, areSocketsOpen, whoAnswers } from './world/kernel.js'
-import { type HandoffState, NONE, OPEN, type Primitive, type Slot } from './world/state.js'
+import { NONE, type Slot } from './world/slot.js'
+import { type HandoffState, OPEN, type Primitive } from './world/state.js'
 import type { Connection } from './world/traffic.js'
 
 const living = (state: HandoffState): Slot[] =>

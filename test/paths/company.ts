@@ -1,6 +1,6 @@
 /** Who plays whom: the real processes behind the model's names, and what all that leads them along has to ask of them. */
 import type { HandoffState, HandoffWorld } from '../../machines/handoff/world/index.js'
-import { NONE } from '../../machines/handoff/world/state.js'
+import { NONE } from '../../machines/handoff/world/slot.js'
 import type { Variant } from './course.js'
 import type { Puppet } from './puppets.js'
 import type { Stage } from './stage.js'

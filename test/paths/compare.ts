@@ -1,6 +1,6 @@
 /** What must be so after a step: the machines' states, and the facts of the world. */
 import type { HandoffState } from '../../machines/handoff/world/index.js'
-import { NONE } from '../../machines/handoff/world/state.js'
+import { NONE } from '../../machines/handoff/world/slot.js'
 import { stateText } from '../../src/channel/state-text.js'
 import type { Company } from './company.js'
 import type { Puppet } from './puppets.js'

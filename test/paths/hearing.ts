@@ -8,7 +8,8 @@ import {
   toSuccessorEvent,
 } from '../../machines/handoff/translate.js'
 import type { HandoffState } from '../../machines/handoff/world/index.js'
-import { ADMITTED, NONE } from '../../machines/handoff/world/state.js'
+import { NONE } from '../../machines/handoff/world/slot.js'
+import { ADMITTED } from '../../machines/handoff/world/state.js'
 import { isStrange } from '../../machines/handoff/world/strange.js'
 import { tryKill } from '../supervisor/rig.js'
 import { type Company, slotOf } from './company.js'

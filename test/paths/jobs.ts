@@ -1,6 +1,6 @@
 /** Actors of the machines: hooks, system calls, births. Each is done for real, or made to fail, or to hang. */
 import type { HandoffState } from '../../machines/handoff/world/index.js'
-import { NONE } from '../../machines/handoff/world/state.js'
+import { NONE } from '../../machines/handoff/world/slot.js'
 import { type Company, slotOf } from './company.js'
 import { NO_ID, wordOf } from './words.js'
 

@@ -5,7 +5,7 @@
  */
 import type { Step } from '../../machines/explore/index.js'
 import type { HandoffState, HandoffWorld } from '../../machines/handoff/world/index.js'
-import { NONE } from '../../machines/handoff/world/state.js'
+import { NONE } from '../../machines/handoff/world/slot.js'
 
 /** A world of one question needs only some limits and some faults: which, by their labels. Default: all. */
 export interface Focus {

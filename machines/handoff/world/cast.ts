@@ -17,7 +17,8 @@ import { successorMachine } from '../successor.machine.js'
 import { supervisorMachine } from '../supervisor.machine.js'
 import { swapMachine } from '../swap.machine.js'
 import type { Cast, Settings, WorldOptions } from './options.js'
-import { NONE, type Primitive } from './state.js'
+import { NONE } from './slot.js'
+import type { Primitive } from './state.js'
 
 /** A machine whose event types are not known here: worlds send what the tables say. */
 export type Stepper = MachineStepper<AnyStateMachine>

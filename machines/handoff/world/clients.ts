@@ -4,7 +4,8 @@ import { answer, arrive, connect, follow, hangUp, letGo } from './connections.js
 import { Draft } from './draft.js'
 import { whoAnswers } from './kernel.js'
 import { type Makers, nameOf } from './primitive.js'
-import { type HandoffState, isOnLoop, NONE } from './state.js'
+import { NONE } from './slot.js'
+import { type HandoffState, isOnLoop } from './state.js'
 import type { Connection } from './traffic.js'
 
 /** Answers on their way: like a hook of the daemon they may take long, and block nobody's loop. */

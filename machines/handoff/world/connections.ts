@@ -6,7 +6,8 @@
  * channel before it acts, and what a process wrote before it ended can still be read.
  */
 import type { Draft } from './draft.js'
-import { isOnLoop, NONE, type Slot } from './state.js'
+import { NONE, type Slot } from './slot.js'
+import { isOnLoop } from './state.js'
 import type { Connection, Move, Traffic } from './traffic.js'
 
 const ABSENT: Connection = {

@@ -5,16 +5,15 @@
 import type { Change, StepKind, Write } from '../../explore/index.js'
 import type { Players } from './cast.js'
 import type { Cast } from './options.js'
+import { NONE, type Slot } from './slot.js'
 import {
   type Budgets,
   CLOSED,
   type HandoffState,
   type Kernel,
-  NONE,
   OPEN,
   type Pools,
   type Primitive,
-  type Slot,
   type Stream,
   type Supervisor,
 } from './state.js'

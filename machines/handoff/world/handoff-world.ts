@@ -10,17 +10,8 @@ import { Draft, forgotten } from './draft.js'
 import { endSupervisor, whoAnswers } from './kernel.js'
 import { type Settings, settingsOf, type WorldOptions } from './options.js'
 import { killStep, type Makers, nameOf, primitiveRules, primitiveTimers, signalling, WORK } from './primitive.js'
-import {
-  ADMITTED,
-  createPools,
-  type HandoffState,
-  keyOf,
-  NONE,
-  OPEN,
-  type Slot,
-  type Stream,
-  shapeOf,
-} from './state.js'
+import { NONE, type Slot } from './slot.js'
+import { ADMITTED, createPools, type HandoffState, keyOf, OPEN, type Stream, shapeOf } from './state.js'
 import { DEAF } from './strange.js'
 import { supervisorRules, supervisorTimers } from './supervisor-rules.js'
 

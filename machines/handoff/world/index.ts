@@ -11,4 +11,5 @@ export {
   type Settings,
   type WorldOptions,
 } from './options.js'
-export type { HandoffState, Kernel, Primitive, Slot, Supervisor } from './state.js'
+export type { Slot } from './slot.js'
+export type { HandoffState, Kernel, Primitive, Supervisor } from './state.js'

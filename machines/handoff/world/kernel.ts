@@ -3,8 +3,10 @@
 import type { Players } from './cast.js'
 import { leave } from './connections.js'
 import type { Draft } from './draft.js'
-import type { Role, Slot } from './state.js'
-import { ADMITTED, BACKLOG, CLOSED, type HandoffState, NONE, OPEN, type Primitive } from './state.js'
+import type { Slot } from './slot.js'
+import { NONE } from './slot.js'
+import type { Role } from './state.js'
+import { ADMITTED, BACKLOG, CLOSED, type HandoffState, OPEN, type Primitive } from './state.js'
 import { isHeard } from './strange.js'
 
 /** Only a serving incumbent greets: an answer on the control path is a proof of service (INV-09). */

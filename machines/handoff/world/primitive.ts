@@ -17,18 +17,8 @@ import * as connections from './connections.js'
 import { Draft, pidOf, slotOf } from './draft.js'
 import { canBeAsked, end, exit, isTaken, tryLock, whoAnswers, whoGreets } from './kernel.js'
 import type { FaultKind, Settings } from './options.js'
-import {
-  ADMITTED,
-  BACKLOG,
-  CLOSED,
-  type Frames,
-  type HandoffState,
-  NONE,
-  OPEN,
-  type Pools,
-  type Primitive,
-  type Slot,
-} from './state.js'
+import { NONE, type Slot } from './slot.js'
+import { ADMITTED, BACKLOG, CLOSED, type Frames, type HandoffState, OPEN, type Pools, type Primitive } from './state.js'
 import { behind, DEAF, isHeard, isStrange, primitiveOutbursts, type StrangeFrame } from './strange.js'
 
 /** Hooks belong to the daemon and may take long; everything else is a system call or two. */

@@ -4,15 +4,11 @@
  * Every record is made once per content, so that records that did not change cost the exploration one look-up.
  */
 import type { Shape, SnapshotId } from '../../explore/index.js'
+import type { Slot } from './slot.js'
 import { type Traffic, trafficKey } from './traffic.js'
-
-/** Place of a primitive; its pid is the place plus one. -1: nobody. */
-export type Slot = number
 
 /** Numbers of messages or effects in the tables of the cast. */
 export type Frames = readonly number[]
-
-export const NONE = -1
 
 /** The record of a start that is about to be made: no pid is known yet. */
 export const BEGUN = 1 << 8

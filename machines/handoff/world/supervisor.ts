@@ -9,7 +9,8 @@ import { Draft, pidOf, slotOf } from './draft.js'
 import { canBeAsked, end, endSupervisor, fork, greets, signal, whoGreets } from './kernel.js'
 import type { FaultKind } from './options.js'
 import { type Makers, nameOf, POLLS, pidsOf, restOf, type Timing } from './primitive.js'
-import { BACKLOG, BEGUN, CLOSED, type HandoffState, NONE, OPEN, type Slot, type Supervisor } from './state.js'
+import { NONE, type Slot } from './slot.js'
+import { BACKLOG, BEGUN, CLOSED, type HandoffState, OPEN, type Supervisor } from './state.js'
 import { behind, isHeard, isStrange, type StrangeFrame, supervisorOutbursts } from './strange.js'
 
 /** What the swap machine knows of the two processes it is about. */

@@ -1,5 +1,5 @@
 /** Live connections and the moves they are part of, as records of the world's state. */
-import type { Slot } from './state.js'
+import type { Slot } from './slot.js'
 
 export interface Connection {
   readonly phase: 'absent' | 'open' | 'over'
