@@ -19,6 +19,8 @@ function start(channel) {
   const child = spawn(process.execPath, [program, controlSocket, dataDir, channel[0] ?? 'cold'], {
     stdio: ['ignore', 'inherit', 'inherit', listener.fd, ...channel],
   })
+  // Its reason is in the log that both write; nobody would answer any more.
+  child.once('exit', (code) => code && process.exit(code))
   return channel.length > 0 ? child : until(() => answers()).then(() => child)
 }
 

@@ -6,7 +6,18 @@ import { frames, onFrames, send } from './floor-wire.mjs'
 import { mark } from './marks.mjs'
 
 const [controlSocket, dataDir, how] = process.argv.slice(2)
-const { flockSync } = createRequire(`${process.env.HANDOFF_COMPILED}/dist/`)('fs-ext')
+const { flockSync } = await lockCalls()
+
+/** fs-ext is built for one Node; under another ours falls back to the addon's call, and so does the floor. */
+async function lockCalls() {
+  try {
+    return createRequire(`${process.env.HANDOFF_COMPILED}/dist/`)('fs-ext')
+  } catch {
+    const { native } = await import(`${process.env.HANDOFF_COMPILED}/dist/src/os/native.js`)
+    const { LOCK_EX, LOCK_NB, LOCK_UN } = native.constants
+    return { flockSync: (fd, operation) => native.flock(fd, operation === 'un' ? LOCK_UN : LOCK_EX | LOCK_NB) }
+  }
+}
 const lock = openSync(`${dataDir}/.handoff.lock`, 'a+')
 const server = net.createServer((socket) => socket.end())
 const staging = `${controlSocket}.${process.pid}`
