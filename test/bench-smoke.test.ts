@@ -6,8 +6,10 @@ import type { Row } from './bench/table.js'
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
-function bench(...args: string[]) {
-  const program = ['--import', at('fixtures/ts.mjs'), at('bench/main.ts')]
+const bench = (...args: string[]) => run('bench/main.ts', ...args)
+
+function run(file: string, ...args: string[]) {
+  const program = ['--import', at('fixtures/ts.mjs'), at(file)]
   return spawnSync(process.execPath, [...program, ...args], { encoding: 'utf8' })
 }
 
@@ -29,4 +31,10 @@ test('a benchmark that does not exist is named, with those that do', () => {
   const { status, stderr } = bench('--only', 'gaps')
   expect(status).toBe(64)
   expect(stderr).toMatch(/no such benchmark: gaps; there are gap, /)
+})
+
+test('so is a peer', () => {
+  const { status, stderr } = run('bench/peers.ts', '--only', 'handoff,apache')
+  expect(status).toBe(64)
+  expect(stderr).toMatch(/no such peer: apache; there are handoff, kv; /)
 })

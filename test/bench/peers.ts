@@ -218,6 +218,12 @@ async function measureOurs(name: string): Promise<void> {
 }
 
 const OURS = 'handoff, kv'
+const known = [OURS, ...PEERS.map(({ name }) => name)]
+for (const start of options.only) {
+  if (known.some((name) => name.startsWith(start))) continue
+  console.error(`no such peer: ${start}; there are ${known.join('; ')}`)
+  process.exit(64)
+}
 if (isAsked(OURS)) await measureOurs(OURS)
 for (const { name, needs, install, start } of PEERS.filter(({ name }) => isAsked(name))) {
   // Only looked for: pm2 starts a daemon whatever it is asked.
