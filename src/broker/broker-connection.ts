@@ -23,8 +23,6 @@ import { ackCodec, frameCodec } from '../wire/broker/messages.js'
 import { type Answer, type Promised, refuse, refuseUnreadable } from './answers.js'
 import { Descriptor } from './descriptor.js'
 
-const { constants } = native
-
 /** What a connection needs from the broker around it. */
 export interface ConnectionHome {
   readonly handoffBudgetMs: number
@@ -152,13 +150,9 @@ export class BrokerConnection {
 
   dialBackend() {
     const path = this.promised?.service.handoffEndpoint as string
-    let fd = -1
     try {
-      fd = native.socket(constants.AF_UNIX, constants.SOCK_STREAM)
-      const socket = fd
-      uninterrupted(() => native.connectUnix(socket, path))
+      this.#handoff = Descriptor.dial(path)
     } catch (error) {
-      if (fd >= 0) native.close(fd)
       if (isErrno(error, 'EAGAIN')) {
         if (this.client.hungUp()) return this.#say({ type: 'client.left' })
         this.#dialAgain = setTimeout(() => this.dialBackend(), DIAL_AGAIN_MS)
@@ -168,8 +162,7 @@ export class BrokerConnection {
       const reason = isErrno(error, 'EACCES', 'EPERM') ? 'permissionDenied' : 'unreachable'
       return this.send({ type: 'backend.unreachable', reason })
     }
-    this.#handoff = new Descriptor(fd)
-    if (!this.home.acceptsPeer(native.peerCredentials(fd).uid)) {
+    if (!this.home.acceptsPeer(native.peerCredentials(this.#handoff.fd).uid)) {
       return this.send({ type: 'backend.unreachable', reason: 'wrongPeer' })
     }
     this.send({ type: 'backend.dialled' })

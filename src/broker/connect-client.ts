@@ -15,8 +15,7 @@ import {
 } from '../../machines/broker/protocol.js'
 import { brokerError } from '../errors/broker.js'
 import type { HandoffError } from '../errors/handoff-error.js'
-import { reasonOf, uninterrupted } from '../os/errno.js'
-import { native } from '../os/native.js'
+import { reasonOf } from '../os/errno.js'
 import { WATCHES_BLOCKING_FDS } from '../os/readiness.js'
 import { restingSocket, startReading } from '../os/unix-socket.js'
 import { helloBytes, openEnvelope } from '../wire/broker/envelope.js'
@@ -54,8 +53,6 @@ export interface Connected {
   readonly endpoint: string
   readonly negotiated: Negotiated | null
 }
-
-const { constants } = native
 
 /** Filled and emptied within one call. */
 const scratch = Buffer.allocUnsafeSlow(16 * 1024)
@@ -133,19 +130,13 @@ class ClientAttempt {
     this.#dial(path, 'backend')
   }
 
-  /** connect(2) to a Unix socket never has to wait: what comes next comes in this turn. */
   #dial(path: string, whom: 'cache' | 'broker' | 'backend') {
-    let fd = -1
     try {
-      fd = native.socket(constants.AF_UNIX, constants.SOCK_STREAM)
-      const socket = fd
-      uninterrupted(() => native.connectUnix(socket, path))
+      this.#connection = Descriptor.dial(path)
     } catch (error) {
-      if (fd >= 0) native.close(fd)
       this.#reason = reasonOf(error)
       return this.#run.send({ type: `${whom}.unreachable` } as ClientEvents)
     }
-    this.#connection = new Descriptor(fd)
     this.#run.send({ type: `${whom}.dialled` } as ClientEvents)
   }
 

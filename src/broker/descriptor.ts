@@ -10,7 +10,7 @@ import { native } from '../os/native.js'
 import { type Watch, watchFd } from '../os/readiness.js'
 import type { FrameDecoder } from '../wire/broker/framing.js'
 
-const { POLL_READABLE, POLL_WRITABLE, POLL_DISCONNECT, SHUT_RDWR } = native.constants
+const { AF_UNIX, SOCK_STREAM, POLL_READABLE, POLL_WRITABLE, POLL_DISCONNECT, SHUT_RDWR } = native.constants
 
 /** Most bytes asked for in one read, **bytes**: a large body grows with what really arrives. */
 const READ_BYTES = 64 * 1024
@@ -30,6 +30,21 @@ export class Descriptor {
 
   /** Takes the fd over. */
   constructor(readonly fd: number) {}
+
+  /**
+   * connect(2) to a Unix socket never has to wait: what comes next comes in this turn.
+   * @throws errno exceptions, EAGAIN when the queue of who listens is full; no descriptor stays open then
+   */
+  static dial(path: string): Descriptor {
+    const fd = native.socket(AF_UNIX, SOCK_STREAM)
+    try {
+      uninterrupted(() => native.connectUnix(fd, path))
+      return new Descriptor(fd)
+    } catch (error) {
+      native.close(fd)
+      throw error
+    }
+  }
 
   get closed(): boolean {
     return this.#closed
